@@ -1,0 +1,66 @@
+# `make demo` and `make test` are all a newcomer needs: each installs what it needs into .venv itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OLDEST := 2.31.0
+BETWEEN := 2.54.0 3.4.0
+# PIP_ARGS is for whoever needs another index, a proxy or a cache.
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
+
+.PHONY: help demo test test-newest test-oldest test-versions stress check format constraints clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# A virtual environment per SDK: .venv has the newest, .venv-2.31.0 the SDK of that version.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "installing tenantry and its tools into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt pip
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+.venv-%/.installed: pyproject.toml constraints.txt
+	@echo "installing tenantry with openai $* into .venv-$*"
+	@$(PYTHON) -m venv .venv-$*
+	@grep -v '^openai==' constraints.txt > .venv-$*/constraints.txt
+	@.venv-$*/bin/python $(PIP_INSTALL) --constraint .venv-$*/constraints.txt pip
+	@.venv-$*/bin/python $(PIP_INSTALL) --constraint .venv-$*/constraints.txt 'openai==$*' --editable '.[all]' --group dev
+	@touch $@
+
+demo: $(VENV)/.installed ## Run the main job on embedded servers: no account, no network
+	@$(BIN)/tenantry demo $(DEMO_ARGS)
+
+test: test-newest test-oldest ## Run the tests on the newest and the oldest SDK
+
+test-newest: $(VENV)/.installed
+	@echo "tests on $$($(BIN)/python -c 'import openai; print("openai", openai.__version__)')"
+	@$(BIN)/python -m pytest -m 'not stress' -n 2 --cov --cov-report=term --cov-fail-under=95 $(TEST_ARGS)
+
+test-oldest: test-on-$(OLDEST)
+
+test-on-%: .venv-%/.installed
+	@echo "tests on openai $*"
+	@.venv-$*/bin/python -m pytest -m 'not stress' -n 2 -p no:cacheprovider $(TEST_ARGS)
+
+test-versions: test $(BETWEEN:%=test-on-%) ## Run the tests on every SDK that we name
+
+stress: $(VENV)/.installed ## Run the races, forks and soaks
+	@$(BIN)/python -m pytest -m stress --timeout 600 $(TEST_ARGS)
+
+check: $(VENV)/.installed ## Lint, types and the floors of the house
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.installed ## Format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+constraints: $(VENV)/.installed ## Write down what is installed as the new constraints
+	@$(BIN)/python -m pip freeze --all --exclude-editable | sort -f > constraints.txt
+
+clean: ## Remove what was built and installed
+	rm -rf .venv .venv-* build dist .coverage* .mypy_cache .pytest_cache .ruff_cache

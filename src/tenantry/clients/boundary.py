@@ -1,0 +1,66 @@
+"""Where may a tenant's requests go? Its own address, below its own path, and nowhere else."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from tenantry.clients.http import httpx
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """One origin and a path prefix that begins and ends with a slash."""
+
+    scheme: str
+    host: str
+    port: int | None
+    prefix: str
+
+    @classmethod
+    def of(cls, url: httpx.URL) -> Boundary:
+        return cls(url.scheme, url.host, _port(url), _resolved(url.path).rstrip("/") + "/")
+
+    def __str__(self) -> str:
+        port = "" if self.port == _DEFAULT_PORTS.get(self.scheme) else f":{self.port}"
+        return f"{self.scheme}://{self.host}{port}{self.prefix}"
+
+    def objection(self, url: httpx.URL) -> str:
+        """Return why a request to `url` would leave the boundary, or nothing."""
+        if url.scheme != self.scheme or url.host != self.host or _port(url) != self.port:
+            return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')} is another address"
+        if not self._holds(url):
+            return "the path leads out of the tenant's own"
+        return ""
+
+    def foreign_host(self, request: httpx.Request) -> str:
+        """Return why the request's `Host` header is refused, or nothing."""
+        host = request.headers.get("host")
+        if host is None or host.casefold() == request.url.netloc.decode("ascii").casefold():
+            return ""
+        return "the Host header names another host than the URL"
+
+    def _holds(self, url: httpx.URL) -> bool:
+        path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
+        if "%" not in path and "." not in path and "\\" not in path and "//" not in path:
+            return (path if path.endswith("/") else path + "/").startswith(self.prefix)
+        return (_resolved(path).rstrip("/") + "/").startswith(self.prefix)
+
+
+def _port(url: httpx.URL) -> int | None:
+    return url.port or _DEFAULT_PORTS.get(url.scheme)
+
+
+def _resolved(path: str) -> str:
+    """Return the path as the most lenient server would read it: decoded, without dot segments."""
+    for _ in range(3):
+        decoded = unquote(path)
+        if decoded == path:
+            break
+        path = decoded
+    return posixpath.normpath("/" + path.replace("\\", "/").lstrip("/"))

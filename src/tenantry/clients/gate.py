@@ -1,0 +1,290 @@
+"""The one place that every HTTP request of a tenant passes on its way out.
+
+The SDK is given placeholders. Here they become the current secrets, a foreign credential or address
+is refused, and a request that is answered 401 is sent once more where a better secret is found.
+Written once as a generator; two short drivers run it, one sync and one async.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tenantry.clients.errors import in_request
+from tenantry.clients.http import httpx
+from tenantry.errors import CredentialUnavailableError, TenantBoundaryError, TenantryError
+from tenantry.events import EventStream, RequestReplayed
+from tenantry.settings.tenant import CREDENTIAL_HEADERS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+
+    from tenantry.clients.boundary import Boundary
+    from tenantry.credential import Credential
+    from tenantry.secret import Secret
+
+# What the SDK is given where it wants a secret.
+API_KEY = "tenantry:api_key"
+ADMIN_API_KEY = "tenantry:admin_api_key"
+WEBHOOK_SECRET = "tenantry:webhook_secret"  # noqa: S105  # a placeholder
+HEADERS = "tenantry:default_headers."
+QUERY = "tenantry:default_query."
+
+UNAUTHORIZED = 401
+_BEARER = "Bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One place of a request that carries a secret.
+
+    Where the SDK put `placeholder`, the secret of `credential` goes. `api_key_header` sends it as
+    `api-key`, which is Azure's header for keys, in place of `Authorization`.
+    """
+
+    placeholder: str
+    credential: Credential
+    api_key_header: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """The generator asks its driver for a secret: a better one than `used`, if that is given."""
+
+    credential: Credential
+    used: Secret | None = None
+
+    def answer(self) -> Secret | None:
+        if self.used is None:
+            return self.credential.get()
+        return self.credential.better(self.used)
+
+    async def aanswer(self) -> Secret | None:
+        if self.used is None:
+            return await self.credential.aget()
+        return await self.credential.abetter(self.used)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamped:
+    """Where a secret was put: the header (or query parameter), and how it was written."""
+
+    slot: Slot
+    name: str
+    bearer: bool
+    in_query: bool
+
+
+_Step: TypeAlias = "_Ask | httpx.Request"
+
+
+class Gate(httpx.Auth):
+    """The gate of one tenant's endpoint; shared by its clients and all their clones."""
+
+    def __init__(
+        self,
+        tenant: str,
+        slots: Iterable[Slot],
+        events: EventStream,
+        *,
+        webhook: Credential | None = None,
+    ) -> None:
+        self.tenant = tenant
+        self.boundary: Boundary | None = None  # known once the SDK has made its base URL
+        self.shut: Callable[[], TenantryError] | None = None
+        self.webhook = webhook
+        self._events = events
+        self._slots = {slot.placeholder: slot for slot in slots}
+        header_names = (name for name in self._slots if name.startswith(HEADERS))
+        self._headers = (
+            *CREDENTIAL_HEADERS,
+            *{name.removeprefix(HEADERS).casefold() for name in header_names} - CREDENTIAL_HEADERS,
+        )
+        self._query = tuple(name for name in self._slots if name.startswith(QUERY))
+
+    def check_open(self) -> None:
+        """Raise what the gate was shut with, if it was."""
+        if self.shut is not None:
+            raise in_request(self.shut())
+
+    def check_hop(self, request: httpx.Request) -> None:
+        """Refuse a request that would leave the tenant's own address; called before every send.
+
+        Raises:
+            TenantBoundaryError: as an `openai.OpenAIError`.
+        """
+        boundary = self.boundary
+        if boundary is None:
+            return
+        reason = boundary.objection(request.url) or boundary.foreign_host(request)
+        if reason:
+            raise self.refusal(reason)
+
+    def refusal(self, reason: str) -> TenantBoundaryError:
+        error = TenantBoundaryError(self.tenant, boundary=str(self.boundary), reason=reason)
+        return in_request(error)
+
+    def ask(self) -> str:
+        """Answer the SDK's callable key: make sure of the secret, and give its placeholder.
+
+        The SDK lets exceptions of its own callables pass unwrapped and untried again.
+        """
+        self.check_open()
+        try:
+            self._slots[API_KEY].credential.get()
+        except CredentialUnavailableError as error:
+            raise in_request(error) from error.__cause__
+        return API_KEY
+
+    async def aask(self) -> str:
+        """Do what `ask` does, for async clients."""
+        self.check_open()
+        try:
+            await self._slots[API_KEY].credential.aget()
+        except CredentialUnavailableError as error:
+            raise in_request(error) from error.__cause__
+        return API_KEY
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the tenant has a key of its own; one with an admin key alone has not."""
+        return API_KEY in self._slots
+
+    # -- drivers ----------------------------------------------------------------------------------
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        flow = self._flow(request)
+        answer: Any = None
+        while True:
+            try:
+                step = flow.send(answer)
+                answer = step.answer() if isinstance(step, _Ask) else (yield step)
+            except StopIteration:
+                return
+            except CredentialUnavailableError as error:
+                raise in_request(error) from error.__cause__
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        flow = self._flow(request)
+        answer: Any = None
+        while True:
+            try:
+                step = flow.send(answer)
+                answer = await step.aanswer() if isinstance(step, _Ask) else (yield step)
+            except StopIteration:
+                return
+            except CredentialUnavailableError as error:
+                raise in_request(error) from error.__cause__
+
+    # -- the flow ---------------------------------------------------------------------------------
+
+    def _flow(self, request: httpx.Request) -> Generator[_Step, Any, None]:
+        self.check_open()
+        self.check_hop(request)
+        if self.webhook is not None:
+            self.webhook.prefetch()
+        found = self._found(request)
+        used: dict[int, Secret] = {}
+        for stamped in found:
+            secret: Secret = yield _Ask(stamped.slot.credential)
+            used[id(stamped.slot)] = secret
+            _stamp(request, stamped, secret)
+        response: httpx.Response = yield request
+        if response.status_code != UNAUTHORIZED or not self._replayable(request, response):
+            return
+        better = yield from self._better(found, used)
+        if not better:
+            return
+        for stamped in found:
+            _stamp(request, stamped, better.get(id(stamped.slot), used[id(stamped.slot)]))
+        yield request
+
+    def _better(
+        self, found: list[_Stamped], used: dict[int, Secret]
+    ) -> Generator[_Step, Any, dict[int, Secret]]:
+        better: dict[int, Secret] = {}
+        for stamped in found:
+            slot = stamped.slot
+            secret: Secret | None = yield _Ask(slot.credential, used[id(slot)])
+            if secret is not None:
+                better[id(slot)] = secret
+                self._note_replay(slot, secret, used[id(slot)])
+        return better
+
+    def _note_replay(self, slot: Slot, secret: Secret, used: Secret) -> None:
+        if self._events.wanted:
+            event = RequestReplayed(
+                self.tenant,
+                source=slot.credential.reference,
+                version=secret.version,
+                previous_version=used.version,
+            )
+            self._events.publish(event)
+
+    def _replayable(self, request: httpx.Request, response: httpx.Response) -> bool:
+        """Whether the same body can be sent to the same address again."""
+        return response.request.url == request.url and _can_be_sent_again(request.stream)
+
+    def _found(self, request: httpx.Request) -> list[_Stamped]:
+        """Return the places that want a secret; a credential that is not ours is refused."""
+        found: list[_Stamped] = []
+        headers = request.headers
+        for name in self._headers:
+            values = headers.get_list(name)
+            if not values:
+                continue
+            value = values[0]
+            bearer = value.startswith(_BEARER)
+            slot = self._slot_for(value.removeprefix(_BEARER) if bearer else value)
+            if slot is not None and len(values) == 1:
+                found.append(_Stamped(slot, name, bearer, in_query=False))
+            elif name in CREDENTIAL_HEADERS:
+                raise self.refusal(f"header {name} carries a credential that is not the tenant's")
+        found += [_Stamped(self._slots[q], q, bearer=False, in_query=True) for q in self._query]
+        return found
+
+    def _slot_for(self, value: str) -> Slot | None:
+        slot = self._slots.get(value)
+        if slot is not None:
+            return slot
+        for other in self._slots.values():
+            # A value that the credential issued itself: a request that is sent a second time.
+            held = other.credential.peek()
+            if held is not None and held.reveal() == value:
+                return other
+        return None
+
+
+def _stamp(request: httpx.Request, stamped: _Stamped, secret: Secret) -> None:
+    value = secret.reveal()
+    if stamped.in_query:
+        name = stamped.name.removeprefix(QUERY)
+        request.url = request.url.copy_set_param(name, value)
+    elif stamped.slot.api_key_header:
+        request.headers.pop("authorization", None)
+        request.headers["api-key"] = value
+    else:
+        request.headers[stamped.name] = _BEARER + value if stamped.bearer else value
+
+
+def _can_be_sent_again(stream: object) -> bool:
+    if isinstance(stream, httpx.ByteStream):
+        return True
+    # A multipart body is read anew from its files, if these can be rewound. What has no fields is
+    # the caller's own iterator: it was read once, and what it gave is gone.
+    fields = getattr(stream, "fields", None)
+    if fields is None:
+        return False
+    files = (getattr(field, "file", None) for field in fields)
+    return all(_rewinds(file) for file in files if file is not None)
+
+
+def _rewinds(file: object) -> bool:
+    if isinstance(file, (str, bytes)):
+        return True
+    seekable = getattr(file, "seekable", None)
+    return callable(seekable) and bool(seekable())

@@ -1,0 +1,179 @@
+"""The SDK's own client classes, sealed: what the environment says cannot reach them.
+
+The SDK reads a dozen variables in its constructors, and again in every copy. These subclasses put
+back what was passed after the SDK's constructor ran; a copy constructs through `self.__class__`,
+so every clone is sealed like the client that it came from. Which tenant a client serves travels in
+its http client, which clones share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
+
+from tenantry.clients.boundary import Boundary
+from tenantry.clients.errors import in_request
+from tenantry.clients.gate import ADMIN_API_KEY, API_KEY, WEBHOOK_SECRET, Gate
+from tenantry.errors import CredentialUnavailableError
+
+# What the SDK calls "no key" when it copies an Azure client, and what stands for one here.
+NO_KEY = "<missing API key>"
+_KEYS = frozenset({"", NO_KEY, API_KEY})
+
+_AZURE_ADDRESS = ("_azure_endpoint", "_azure_deployment")  # private, and pinned by tests
+_PASSED = ("organization", "project", "admin_api_key")
+
+
+class Sealed:
+    """What all sealed clients share; stands before the SDK's class."""
+
+    if TYPE_CHECKING:
+        _client: Any
+        base_url: Any
+        api_key: str
+    _own_webhook_secret: str | None = None
+
+    def __init__(self, **options: Any) -> None:
+        gate = _gate_of(options.get("http_client"))
+        _refuse_credentials(gate, options)
+        super().__init__(**options)
+        self._restore(options)
+        _check_address(gate, self.base_url)
+
+    @property
+    def gate(self) -> Gate:
+        """The gate that this client's requests pass."""
+        gate: Gate = self._client.gate
+        return gate
+
+    @property
+    def tenant(self) -> str:
+        """The name of the tenant whose client this is."""
+        return self.gate.tenant
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} tenant={self.tenant!r} {self.gate.boundary}>"
+
+    def __deepcopy__(self, memo: object) -> Sealed:
+        # Containers copy what they are given; a client is shared, not copied.
+        return self
+
+    def _restore(self, options: dict[str, Any]) -> None:
+        """Put back what was passed, in place of what the environment put there."""
+        for name in _PASSED:
+            if hasattr(self, name):
+                setattr(self, name, options.get(name))
+        # Private, and pinned by tests: OPENAI_CUSTOM_HEADERS, and what it says of Authorization.
+        vars(self)["_custom_headers"] = dict(options.get("default_headers") or {})
+        if hasattr(self, "_ambient_authorizations"):
+            vars(self)["_ambient_authorizations"] = frozenset[str]()
+
+    @property
+    def webhook_secret(self) -> str | None:
+        """The secret that signs webhooks, as it is held now; reading it never waits.
+
+        Raises:
+            CredentialUnavailableError: where the tenant has one that was not fetched yet.
+        """
+        webhook = self.gate.webhook
+        if self._own_webhook_secret is not None or webhook is None:
+            return self._own_webhook_secret
+        secret = webhook.peek()
+        if secret is None:
+            raise in_request(
+                CredentialUnavailableError(
+                    self.tenant,
+                    reference=f"webhook_secret from {webhook.reference}",
+                    reason="not fetched yet: it comes with the first request, or by refresh()",
+                    retry_after=0.0,
+                )
+            )
+        return secret.reveal()
+
+    @webhook_secret.setter
+    def webhook_secret(self, value: str | None) -> None:
+        self._own_webhook_secret = None if value == WEBHOOK_SECRET else value
+
+    if not TYPE_CHECKING:  # a type checker sees the SDK's own signatures
+
+        def copy(self, **options: Any) -> Sealed:
+            if options.get("http_client") not in (None, self._client):
+                raise self.gate.refusal("another http_client would not pass the tenant's gate")
+            # The SDK would read the property to pass it on, while nothing may be held yet.
+            own = self._own_webhook_secret or WEBHOOK_SECRET
+            return super().copy(
+                **{**options, "webhook_secret": options.get("webhook_secret") or own}
+            )
+
+        with_options = copy
+
+
+class SealedAzure(Sealed):
+    """What the sealed Azure clients share."""
+
+    def _restore(self, options: dict[str, Any]) -> None:
+        super()._restore(options)
+        self.api_key = NO_KEY
+        # Private, and pinned by tests: below 3.4 AZURE_OPENAI_AD_TOKEN beats what was passed.
+        vars(self)["_azure_ad_token"] = None
+
+    if not TYPE_CHECKING:
+
+        def copy(self, **options: Any) -> SealedAzure:
+            twin = super().copy(**options)
+            if options.get("base_url") is None:
+                # Below 3.4 a copy forgets them, and `/models` would go to the deployment.
+                vars(twin).update({name: vars(self)[name] for name in _AZURE_ADDRESS})
+            return twin
+
+        with_options = copy
+
+
+class SealedOpenAI(Sealed, OpenAI):
+    """An `openai.OpenAI` of one tenant."""
+
+
+class SealedAsyncOpenAI(Sealed, AsyncOpenAI):
+    """An `openai.AsyncOpenAI` of one tenant."""
+
+
+class SealedAzureOpenAI(SealedAzure, AzureOpenAI):
+    """An `openai.AzureOpenAI` of one tenant."""
+
+
+class SealedAsyncAzureOpenAI(SealedAzure, AsyncAzureOpenAI):
+    """An `openai.AsyncAzureOpenAI` of one tenant."""
+
+
+def _gate_of(http_client: object) -> Gate:
+    gate = getattr(http_client, "gate", None)
+    if not isinstance(gate, Gate):
+        message = "sealed clients are made by ClientRegistry, not by hand"
+        raise TypeError(message)
+    return gate
+
+
+def _refuse_credentials(gate: Gate, options: dict[str, Any]) -> None:
+    """Refuse a credential, or a way to get one, that is not the tenant's own."""
+    asks = (gate.ask, gate.aask)
+    key = options.get("api_key")
+    foreign = {
+        "api_key": key is not None and key not in _KEYS and key not in asks,
+        "admin_api_key": options.get("admin_api_key") not in (None, ADMIN_API_KEY),
+        "azure_ad_token": options.get("azure_ad_token") is not None,
+        "azure_ad_token_provider": options.get("azure_ad_token_provider") not in (None, *asks),
+        "workload_identity": options.get("workload_identity") is not None,
+        "provider": options.get("provider") is not None,
+    }
+    for name, refused in foreign.items():
+        if refused:
+            raise gate.refusal(f"{name} is not an option: the credential is the tenant's own")
+
+
+def _check_address(gate: Gate, base_url: Any) -> None:
+    """Hold a client to the address that the tenant's first client had."""
+    if gate.boundary is None:
+        gate.boundary = Boundary.of(base_url)
+    elif reason := gate.boundary.objection(base_url):
+        raise gate.refusal(f"base_url: {reason}")

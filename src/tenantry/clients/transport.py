@@ -1,0 +1,124 @@
+"""Connection pools under a tenant's http clients: one per process, and per event loop.
+
+A client that somebody holds works in whatever loop or child process it is used: the pool is picked
+at each request. Each hop, redirects included, passes the gate's boundary check before it is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+from tenantry.clients.http import httpx
+from tenantry.forks import survives_fork
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from tenantry.clients.gate import Gate
+
+    SyncPool = Callable[[], httpx.HTTPTransport]
+    AsyncPool = Callable[[], httpx.AsyncHTTPTransport]
+
+
+def sync_pool(context: ssl.SSLContext, limits: httpx.Limits, proxy: str | None) -> SyncPool:
+    """Return what makes a pool for sync clients."""
+    return lambda: httpx.HTTPTransport(verify=context, limits=limits, proxy=proxy, trust_env=False)
+
+
+def async_pool(context: ssl.SSLContext, limits: httpx.Limits, proxy: str | None) -> AsyncPool:
+    """Return what makes a pool for async clients."""
+    return lambda: httpx.AsyncHTTPTransport(
+        verify=context, limits=limits, proxy=proxy, trust_env=False
+    )
+
+
+class SyncTransport(httpx.BaseTransport):
+    """The pool of one tenant's sync clients in this process."""
+
+    def __init__(self, gate: Gate, make: SyncPool) -> None:
+        self._gate = gate
+        self._make = make
+        self._parked: list[httpx.HTTPTransport] = []
+        self._pool: httpx.HTTPTransport | None = None
+        self._lock = threading.Lock()  # guards the making of _pool
+        survives_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the parent's sockets alone: closing them here would end its conversations."""
+        self._lock = threading.Lock()
+        if self._pool is not None:
+            self._parked.append(self._pool)
+            self._pool = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self._gate.check_hop(request)
+        pool = self._pool
+        if pool is None:
+            with self._lock:
+                pool = self._pool = self._pool or self._make()
+        return pool.handle_request(request)
+
+    def dispose(self) -> None:
+        """Close what is open in this process."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """The pools of one tenant's async clients, one per running event loop."""
+
+    def __init__(self, gate: Gate, make: AsyncPool) -> None:
+        self._gate = gate
+        self._make = make
+        self._parked: list[object] = []
+        self._pools: dict[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport] = {}
+        survives_fork(self)
+
+    def after_fork(self) -> None:
+        """Leave the parent's sockets alone; see `SyncTransport`."""
+        self._parked.append(self._pools)
+        self._pools = {}
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._gate.check_hop(request)
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None:
+            self._drop_closed_loops()
+            pool = self._pools.setdefault(loop, self._make())
+        return await pool.handle_async_request(request)
+
+    def dispose(self) -> None:
+        """Close every pool on its own loop, without waiting; those of closed loops are dropped."""
+        pools, self._pools = self._pools, {}
+        for loop, pool in pools.items():
+            # A loop that ends meanwhile has taken its sockets along.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_close_soon, pool)
+
+    async def adispose(self) -> None:
+        """Close the running loop's pool and wait for it; close the others without waiting."""
+        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        self.dispose()
+        if pool is not None:
+            await pool.aclose()
+
+    def _drop_closed_loops(self) -> None:
+        for loop in list(self._pools):
+            if loop.is_closed():
+                self._pools.pop(loop, None)
+
+
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _close_soon(pool: httpx.AsyncHTTPTransport) -> None:
+    task = asyncio.ensure_future(pool.aclose())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)

@@ -1,0 +1,38 @@
+"""Who is the current tenant?"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+from tenantry.errors import NoCurrentTenantError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_current: ContextVar[str | None] = ContextVar("tenantry_current_tenant", default=None)
+
+
+@contextmanager
+def use_tenant(tenant: str) -> Iterator[str]:
+    """Make `tenant` the current one inside the block, for this task or thread."""
+    before = _current.get()
+    _current.set(tenant)
+    try:
+        yield tenant
+    finally:
+        # Not ContextVar.reset: frameworks leave a block in another context than they entered it.
+        _current.set(before)
+
+
+def current_tenant() -> str:
+    """Return the current tenant's name.
+
+    Raises:
+        NoCurrentTenantError: outside every `use_tenant` block.
+    """
+    tenant = _current.get()
+    if tenant is None:
+        raise NoCurrentTenantError
+    return tenant

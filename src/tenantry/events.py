@@ -1,0 +1,165 @@
+"""Frozen facts for hooks: what happened, named in the past tense.
+
+Hooks run on one thread of their own, in the order in which things happened, never under a lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from tenantry.forks import survives_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenantry.errors import Problem
+
+log = logging.getLogger("tenantry")
+
+QUEUE_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a tenant; `tenant` is empty where it concerns all."""
+
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRotated(Event):
+    """A source delivered another value than before."""
+
+    source: str
+    version: str
+    previous_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshFailed(Event):
+    """A source could not deliver; `usable` says whether a held secret still serves."""
+
+    source: str
+    reason: str
+    failure: str
+    retry_in: float
+    usable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClientBuilt(Event):
+    """A tenant's SDK client came to be; `kind` is its class."""
+
+    endpoint: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEvicted(Event):
+    """The registry let go of a tenant's client; whoever holds it can go on using it."""
+
+    endpoint: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReplayed(Event):
+    """A request was answered 401 and sent once more, with another secret."""
+
+    source: str
+    version: str
+    previous_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class TenantQuarantined(Event):
+    """A tenant's own settings are wrong: it is not served until they are mended."""
+
+    problems: tuple[Problem, ...]
+
+
+Hook: TypeAlias = "Callable[[Event], None]"
+
+
+class EventStream:
+    """Delivers events to hooks on one thread that exists while there are hooks and events.
+
+    `lost` counts events that were dropped because hooks were too slow. Safe across a fork: the
+    child starts with an empty queue and its own thread.
+    """
+
+    def __init__(self) -> None:
+        self._hooks: tuple[Hook, ...] = ()
+        self._broken: set[Hook] = set()
+        self.after_fork()
+        survives_fork(self)
+
+    def after_fork(self) -> None:
+        """Start with an empty queue: the parent delivers what happened in the parent."""
+        self._queue: deque[Event] = deque()
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self.lost = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens; ask before building an event on a hot path."""
+        return bool(self._hooks)
+
+    def subscribe(self, hook: Hook) -> Callable[[], None]:
+        """Send every event to `hook` from now on; returns what ends the subscription."""
+        self._hooks = (*self._hooks, hook)
+
+        def unsubscribe() -> None:
+            self._hooks = tuple(other for other in self._hooks if other is not hook)
+
+        return unsubscribe
+
+    def publish(self, event: Event) -> None:
+        if not self._hooks:
+            return
+        with self._condition:
+            if len(self._queue) >= QUEUE_LIMIT:
+                self.lost += 1
+                return
+            self._queue.append(event)
+            if self._thread is None and not self._closing:
+                self._thread = threading.Thread(
+                    target=self._deliver, name="tenantry-events", daemon=True
+                )
+                self._thread.start()
+            self._condition.notify()
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Deliver what is queued, for at most `timeout` seconds, and end the thread."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def _deliver(self) -> None:
+        while True:
+            with self._condition:
+                while not self._queue and not self._closing:
+                    self._condition.wait()
+                if not self._queue:
+                    return
+                event = self._queue.popleft()
+            for hook in self._hooks:
+                self._call(hook, event)
+
+    def _call(self, hook: Hook, event: Event) -> None:
+        try:
+            hook(event)
+        except Exception:
+            # Once per hook: a broken hook must not fill the log of a busy service.
+            if hook not in self._broken:
+                self._broken.add(hook)
+                log.exception("tenantry: a hook failed on %s", type(event).__name__)

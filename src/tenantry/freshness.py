@@ -1,0 +1,120 @@
+"""Is a secret fresh, stale or expired, and when may a source be asked again?
+
+Pure: every function is told what time it is (seconds on a monotonic clock) and how the dice fell
+(a number from 0 to 1).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+
+from tenantry.errors import Failure
+
+TRANSIENT_BASE = 1.0
+TRANSIENT_CAP = 60.0
+TRANSIENT_CAP_UNUSABLE = 5.0
+DENIED_DELAYS = (30.0, 60.0, 120.0, 300.0)
+FORCED_BASE = 5.0
+FORCED_CAP = 600.0
+
+
+class Freshness(Enum):
+    """FRESH is served; STALE is served while a refresh runs behind it; EXPIRED is not served."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshPolicy:
+    """How often secrets are fetched again; every field in seconds.
+
+    `every` and `max_stale` are for secrets that do not say when they expire. `overlap` is how long
+    a previous value is kept, `wait` how long a caller waits where no usable value is held.
+    """
+
+    every: float = 300.0
+    max_stale: float = 86_400.0
+    overlap: float = 3_600.0
+    wait: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The instants at which a secret becomes stale (`soft`) and unusable (`hard`)."""
+
+    soft: float
+    hard: float
+
+    def freshness(self, now: float) -> Freshness:
+        if now < self.soft:
+            return Freshness.FRESH
+        return Freshness.STALE if now < self.hard else Freshness.EXPIRED
+
+
+def limits(
+    got: float,
+    policy: RefreshPolicy,
+    dice: float,
+    *,
+    lifetime: float | None = None,
+    refresh_in: float | None = None,
+) -> Limits:
+    """Place the limits of a secret that was got at `got`.
+
+    Jitter keeps tenants that started together from refreshing together: up to a tenth of the life
+    earlier for a secret that expires, a tenth of `every` to either side for one that does not.
+    """
+    if lifetime is None:
+        soft = got + policy.every * (0.9 + 0.2 * dice)
+        return Limits(soft, soft + policy.max_stale)
+    early = refresh_in if refresh_in is not None else lifetime * 2 / 3
+    soft = got + max(0.0, early - dice * lifetime / 10)
+    return Limits(min(soft, got + lifetime), got + lifetime)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How often in a row a fetch failed, and the instant before which it is not tried again."""
+
+    failures: int = 0
+    until: float = -math.inf
+
+    def allows(self, now: float) -> bool:
+        return now >= self.until
+
+    def after(
+        self,
+        failure: Failure,
+        now: float,
+        dice: float,
+        *,
+        usable: bool,
+        retry_after: float | None = None,
+    ) -> Backoff:
+        """Return the back-off after one more failure.
+
+        Transient failures double from 1 s to 60 s, to 5 s where nothing usable is held; whoever is
+        denied waits 30, 60, 120, 300 s, because a store's lockout counts attempts.
+        """
+        delay = _delay(failure, self.failures, dice, usable=usable)
+        if retry_after is not None and failure is Failure.TRANSIENT:
+            delay = min(max(delay, retry_after), TRANSIENT_CAP)
+        return Backoff(self.failures + 1, now + delay)
+
+
+def _delay(failure: Failure, failures: int, dice: float, *, usable: bool) -> float:
+    if failure is Failure.DENIED:
+        return DENIED_DELAYS[min(failures, len(DENIED_DELAYS) - 1)]
+    cap = TRANSIENT_CAP if usable else TRANSIENT_CAP_UNUSABLE
+    spread: float = min(TRANSIENT_BASE * 2 ** min(failures, 10), cap) * (1 + dice / 2)
+    return min(spread, cap)
+
+
+def forced_delay(unchanged: int) -> float:
+    """Seconds until a 401 may force another fetch, after `unchanged` that brought nothing new."""
+    delay: float = min(FORCED_BASE * 2 ** min(unchanged, 10), FORCED_CAP)
+    return delay

@@ -1,0 +1,199 @@
+"""The whole way from a file, a directory, a mapping or variables to validated tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import ValidationError
+
+from tenantry.errors import ConfigError, Problem, Site
+from tenantry.loading.environment import expander, read_environment
+from tenantry.loading.files import Reader
+from tenantry.loading.layers import Profiles, Stack
+from tenantry.loading.problems import found_by, with_excerpts, without_repeats
+from tenantry.loading.sources import DeclaredSource, read_sources
+from tenantry.loading.tenants import Tenant, TenantReader, owner_of
+from tenantry.loading.values import Sited, sited
+from tenantry.settings import Kind, References, RegistrySettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Config: TypeAlias = "str | Path | Sequence[str | Path] | Mapping[str, Any] | Settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A configuration that was read whole: what is usable, and what is quarantined and why."""
+
+    registry: RegistrySettings
+    sources: Mapping[str, DeclaredSource] = field(default_factory=dict[str, DeclaredSource])
+    tenants: Mapping[str, Tenant] = field(default_factory=dict[str, Tenant])
+    quarantined: Mapping[str, tuple[Problem, ...]] = field(
+        default_factory=dict[str, "tuple[Problem, ...]"]
+    )
+    files: tuple[Path, ...] = ()
+
+
+def load(
+    config: Config | None,
+    *,
+    environ: Mapping[str, str],
+    kinds: Mapping[str, Kind],
+    tenants_needed: bool = True,
+) -> Configuration:
+    """Read, merge and validate a configuration.
+
+    Args:
+        config: a file, a directory, several of them, a mapping, `Settings`, or None for the
+            environment alone.
+        environ: the one environment for `${NAME}`, `TENANTRY_...` and `inherit_environment`.
+        kinds: the kinds of sources by name.
+        tenants_needed: whether a configuration without a usable tenant is an error.
+
+    Raises:
+        ConfigError: with every problem at once, where the configuration cannot be used: a problem
+            outside of a tenant, no usable tenant, or any problem with `on_problem: fail`.
+    """
+    return _Loading(environ, kinds, tenants_needed=tenants_needed).load(config)
+
+
+class _Loading:
+    """One configuration on its way; `_problems` has what is wrong outside of tenants."""
+
+    def __init__(
+        self, environ: Mapping[str, str], kinds: Mapping[str, Kind], *, tenants_needed: bool
+    ) -> None:
+        self._environ = environ
+        self._tenants_needed = tenants_needed
+        self._kinds = kinds
+        self._problems: list[Problem] = []
+        self._reader = Reader(self._problems, expander(environ, self._problems))
+
+    def load(self, config: Config | None) -> Configuration:
+        document = self._document(config)
+        over = read_environment(self._environ, document, self._problems)
+        own_problems = self._claimed_by_tenants(document)
+        whole = _whole(document, over)
+        settings = self._settings(whole)
+        references = References(self._kinds, _declared(whole))
+        sources = read_sources(_layer(whole, "sources"), references, self._problems)
+        stack = Stack(
+            _only(whole, "refresh"),
+            _layer(whole, "defaults"),
+            Profiles(_layer(whole, "profiles"), self._problems),
+            self._environ,
+        )
+        tenants = TenantReader(stack, references, settings.allow, self._problems)
+        tenants.read(_layer(document, "tenants"), _layer(over, "tenants"))
+        for name, problems in own_problems.items():
+            tenants.broken.setdefault(name, []).extend(problems)
+        return self._finished(settings, sources, tenants)
+
+    def _document(self, config: Config | None) -> Sited:
+        if config is None:
+            return Sited(Site("environment"))
+        if isinstance(config, Settings):
+            config = config.model_dump(exclude_unset=True)
+        if isinstance(config, Mapping):
+            document: Sited = sited(config)
+            return document
+        paths = [config] if isinstance(config, (str, Path)) else config
+        return self._reader.read([Path(path) for path in paths])
+
+    def _claimed_by_tenants(self, document: Sited) -> dict[str, list[Problem]]:
+        """Take the problems that stand inside one tenant out of those that stop everything."""
+        claimed: dict[str, list[Problem]] = {}
+        for problem in list(self._problems):
+            owner = owner_of(problem, document)
+            if owner is not None:
+                self._problems.remove(problem)
+                claimed.setdefault(owner, []).append(problem)
+        return claimed
+
+    def _settings(self, whole: Sited) -> Settings:
+        """Validate everything but the tenants' own settings."""
+        try:
+            return Settings.model_validate(whole)
+        except ValidationError as error:
+            self._problems += found_by(error, whole, "", Settings)
+            return Settings()
+
+    def _finished(
+        self,
+        settings: Settings,
+        sources: Mapping[str, DeclaredSource],
+        tenants: TenantReader,
+    ) -> Configuration:
+        quarantined = {
+            name: tuple(self._presentable(problems)) for name, problems in tenants.broken.items()
+        }
+        usable = {
+            name: tenant for name, tenant in tenants.usable.items() if name not in quarantined
+        }
+        stopping = list(self._problems)
+        missing = not usable and self._tenants_needed
+        if missing or settings.registry.on_problem == "fail":
+            stopping += [problem for problems in quarantined.values() for problem in problems]
+        if missing and not stopping:
+            stopping.append(self._no_tenants())
+        if stopping:
+            raise ConfigError(*self._presentable(stopping))
+        files = tuple(self._reader.files)
+        return Configuration(settings.registry, sources, usable, quarantined, files)
+
+    def _no_tenants(self) -> Problem:
+        site = Site(str(self._reader.files[0])) if self._reader.files else None
+        hint = "say them under `tenants:`, or as variables such as TENANTRY_TENANTS__ACME__API_KEY"
+        return Problem("the configuration has no tenants", "tenants", site, hint)
+
+    def _presentable(self, problems: list[Problem]) -> list[Problem]:
+        return without_repeats(with_excerpts(problems, self._reader.texts))
+
+
+def _whole(document: Sited, over: Sited) -> Sited:
+    """Return what files and variables say together, without empty layers and `x-` keys."""
+    whole = _overlaid(document, over)
+    for key in list(whole):
+        if key.startswith("x-") or (whole[key] is None and key in _MAY_BE_EMPTY):
+            whole.take(key)
+    return whole
+
+
+_MAY_BE_EMPTY = frozenset({"defaults", "profiles", "tenants", "sources"})
+
+
+def _declared(whole: Sited) -> dict[str, str]:
+    """Return the kind that each declared source names: its `type`, else its own name."""
+    return {
+        name: str(said.get("type", name)) if isinstance(said, Sited) else name
+        for name, said in _layer(whole, "sources").items()
+    }
+
+
+def _layer(document: Sited, key: str) -> Sited:
+    layer = document.get(key)
+    return layer if isinstance(layer, Sited) else Sited()
+
+
+def _only(document: Sited, key: str) -> Sited:
+    """Return a layer with one key of the document, if the document has it."""
+    layer = Sited()
+    if isinstance(document.get(key), Sited):
+        layer.put(key, document[key], document.sites[key])
+    return layer
+
+
+def _overlaid(document: Sited, over: Sited) -> Sited:
+    """Lay variables over a document, key by key; tenants are layered later, one by one."""
+    result = document.copy()
+    for key, value in over.items():
+        under = result.get(key)
+        if isinstance(value, Sited) and isinstance(under, Sited):
+            result[key] = _overlaid(under, value)
+        else:
+            result.put(key, value, over.sites[key])
+    return result

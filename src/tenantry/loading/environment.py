@@ -1,0 +1,180 @@
+"""What variables say: `${NAME}` in files, `TENANTRY_...` over files, and the SDK's own names."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from tenantry.errors import Problem, Site
+from tenantry.loading.values import Sited, sited
+from tenantry.loading.yaml import read_yaml
+from tenantry.settings import Settings, TenantSettings, folded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PREFIX = "TENANTRY_"
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{([^}]*)\}?")
+_SECRET_KEYS = frozenset(
+    {"api_key", "admin_api_key", "azure_ad_token", "azure_ad_token_provider", "webhook_secret"}
+)
+# How many keys deep the names of tenants, profiles and endpoints stand, by top-level key.
+_TENANT_KEYS = (*tuple(TenantSettings.model_fields), "profile", "endpoints")
+
+
+def expander(environ: Mapping[str, str], problems: list[Problem]) -> Callable[[str, Site], str]:
+    """Return what fills in `${NAME}` and `${NAME:-default}` in a text of a file."""
+
+    def expand(text: str, site: Site) -> str:
+        def value(match: re.Match[str]) -> str:
+            name, default, malformed = match[1], match[2], match[3]
+            if malformed is not None:
+                message = f"${{{malformed}}} is not a variable: write ${{NAME}} or ${{NAME:-text}}"
+                problems.append(Problem(message, site=site))
+                return ""
+            found = environ.get(name) or default
+            if found is None:
+                message = f"variable {name} is not set"
+                hint = f"set it, or give a default: ${{{name}:-...}}"
+                problems.append(Problem(message, site=site, hint=hint))
+                return ""
+            return found
+
+        return _VARIABLE.sub(value, text)
+
+    return expand
+
+
+def read_environment(environ: Mapping[str, str], document: Sited, problems: list[Problem]) -> Sited:
+    """Return what `TENANTRY_...` variables say, shaped like the document that they lie over.
+
+    Names fold case and `-_.`; they have to meet a tenant, profile or source that the document
+    names, unless it names none.
+    """
+    root = Sited(Site("environment"))
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or "__" not in variable:
+            continue
+        segments = variable[len(PREFIX) :].split("__")
+        top = _top_level(segments[0], variable, problems)
+        if top is not None:
+            _Placing(variable, environ[variable], document, problems).place(root, top, segments[1:])
+    return root
+
+
+def _top_level(segment: str, variable: str, problems: list[Problem]) -> str | None:
+    """Return the key that the name begins with; others' variables are passed over in silence."""
+    known = {folded(key): key for key in Settings.model_fields}
+    found = known.get(folded(segment))
+    if found is None and (near := difflib.get_close_matches(folded(segment), known, 1, 0.75)):
+        message = f"{variable} begins with no key of the configuration"
+        hint = f"did you mean {PREFIX}{known[near[0]].upper()}__...?"
+        problems.append(Problem(message, site=Site(f"env {variable}"), hint=hint))
+    return found
+
+
+class _Placing:
+    """One variable on its way to its place."""
+
+    def __init__(self, variable: str, text: str, document: Sited, problems: list[Problem]) -> None:
+        self._variable = variable
+        self._text = text
+        self._document = document
+        self._problems = problems
+        self._site = Site(f"env {variable}")
+
+    def place(self, root: Sited, top: str, segments: list[str]) -> None:
+        path = self._path(top, segments)
+        if path is None:
+            return
+        here = root
+        for key in path[:-1]:
+            inner = here.get(key)
+            if not isinstance(inner, Sited):
+                inner = Sited(self._site)
+                here.put(key, inner, self._site)
+            here = inner
+        here.put(path[-1], self._value(path), self._site)
+
+    def _path(self, top: str, segments: list[str]) -> list[str] | None:
+        """Return the document's spelling of the path, or None where it meets nothing."""
+        path = [top]
+        guide: Any = self._document.get(top)
+        for depth, segment in enumerate(segments):
+            keys = self._known_keys(path, guide, depth)
+            found = next((key for key in keys if folded(key) == folded(segment)), None)
+            if found is None and top in ("tenants", "profiles") and depth == 0 and keys:
+                self._unmatched(top, segment, keys)
+                return None
+            path.append(found if found is not None else segment.lower())
+            guide = guide.get(path[-1]) if isinstance(guide, Sited) else None
+        return path
+
+    def _known_keys(self, path: list[str], guide: object, depth: int) -> list[str]:
+        keys = list(guide) if isinstance(guide, Sited) else []
+        named = path[0] in ("tenants", "profiles")
+        if (named and depth == 1) or (path[0] == "defaults" and depth == 0):
+            keys += [key for key in _TENANT_KEYS if key not in keys]
+        return keys
+
+    def _unmatched(self, top: str, segment: str, keys: list[str]) -> None:
+        near = difflib.get_close_matches(folded(segment), [folded(key) for key in keys], 1)
+        hint = ""
+        if near:
+            name = next(key for key in keys if folded(key) == near[0])
+            hint = f"did you mean {PREFIX}{top.upper()}__{folded(name).upper()}__...?"
+        message = f"{self._variable} names no {top[:-1]} of the configuration"
+        self._problems.append(Problem(message, site=self._site, hint=hint))
+
+    def _value(self, path: list[str]) -> object:
+        if path[-1] in _SECRET_KEYS and not self._text.lstrip().startswith("{"):
+            return SecretStr(self._text)
+        before = len(self._problems)
+        value = read_yaml(self._text, str(self._site), self._problems)
+        if len(self._problems) > before:
+            # libyaml's words may quote the value, and a variable may hold a secret.
+            del self._problems[before:]
+            message = "the value is not YAML (not shown)"
+            self._problems.append(Problem(message, site=self._site))
+        return sited(value, self._site)
+
+
+# The SDK's own variables, for a tenant that says `inherit_environment`.
+_INHERITED = {
+    "openai": {"OPENAI_API_KEY": "api_key", "OPENAI_BASE_URL": "base_url"},
+    "azure": {
+        "AZURE_OPENAI_API_KEY": "api_key",
+        "AZURE_OPENAI_AD_TOKEN": "azure_ad_token",
+        "AZURE_OPENAI_ENDPOINT": "azure_endpoint",
+        "OPENAI_API_VERSION": "api_version",
+    },
+}
+_INHERITED_ALWAYS = {
+    "OPENAI_ADMIN_KEY": "admin_api_key",
+    "OPENAI_ORG_ID": "organization",
+    "OPENAI_PROJECT_ID": "project",
+    "OPENAI_WEBHOOK_SECRET": "webhook_secret",
+}
+
+
+def inherited(environ: Mapping[str, str], provider: str) -> Sited:
+    """Return the layer that the SDK's own variables make; secrets become `{env: NAME}`."""
+    layer = Sited(Site("environment"))
+    names = {**_INHERITED_ALWAYS, **_INHERITED[provider]}
+    if provider == "azure" and "AZURE_OPENAI_AD_TOKEN" in environ:
+        names.pop("AZURE_OPENAI_API_KEY")  # the SDK's own precedence
+    for variable, key in names.items():
+        if environ.get(variable):
+            site = Site(f"env {variable}")
+            secret = sited({"env": variable}, site)
+            layer.put(key, secret if key in _SECRET_KEYS else environ[variable], site)
+    headers = environ.get("OPENAI_CUSTOM_HEADERS")
+    if headers:
+        site = Site("env OPENAI_CUSTOM_HEADERS")
+        pairs = (line.partition(":") for line in headers.split("\n") if ":" in line)
+        layer.put("default_headers", sited({k.strip(): v.strip() for k, _, v in pairs}, site), site)
+    return layer

@@ -1,0 +1,120 @@
+"""What pydantic found wrong becomes problems with a place, a reason and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from tenantry.errors import Problem, Site
+from tenantry.loading.values import Sited, site_of
+from tenantry.settings import NestedProblems, ReferenceOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic import ValidationError
+
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "unknown key",
+    "string_type": "is not a text: quote it",
+    "bool_type": "is not true or false",
+    "bool_parsing": "is not true or false",
+    "int_type": "is not a whole number",
+    "int_parsing": "is not a whole number",
+    "dict_type": "is not a mapping",
+    "mapping_type": "is not a mapping",
+    "model_type": "is not a mapping",
+}
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean ...?" where one of `known` is near to `word`, else nothing."""
+    found = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean {found[0]!r}?" if found else ""
+
+
+def found_by(
+    error: ValidationError, values: Sited, path: str, model: type[BaseModel]
+) -> list[Problem]:
+    """Turn one validation's errors into problems; no value is ever quoted."""
+    return list(_unfolded(error, values, path, (), model))
+
+
+def _unfolded(
+    error: ValidationError,
+    values: Sited,
+    path: str,
+    within: tuple[str | int, ...],
+    model: type[BaseModel],
+) -> Iterable[Problem]:
+    for item in error.errors(include_input=False, include_url=False):
+        location = (*within, *item["loc"])
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, NestedProblems):
+            inner = (*location, cause.within)
+            yield from _unfolded(cause.cause, values, path, inner, ReferenceOptions)
+        else:
+            yield _problem(item, location, values, path, model)
+
+
+def _problem(
+    item: Mapping[str, Any],
+    location: tuple[str | int, ...],
+    values: Sited,
+    path: str,
+    model: type[BaseModel],
+) -> Problem:
+    kind, message, hint = item["type"], item["msg"], ""
+    if kind in _WORDS:
+        message = _WORDS[kind]
+    if kind == "extra_forbidden":
+        message = f"unknown key {location[-1]!r}"
+        hint = nearest(str(location[-1]), _fields(model, location[:-1]))
+        location = location[:-1] if len(location) > 1 and hint == "" else location
+    dotted = ".".join(str(step) for step in (path, *location) if step != "")
+    return Problem(message, dotted, site_of(values, location), hint)
+
+
+def _fields(model: type[BaseModel], location: tuple[str | int, ...]) -> Iterable[str]:
+    """Return the keys that the model knows at a place, as far as annotations tell."""
+    for step in location:
+        info = model.model_fields.get(str(step))
+        annotation = None if info is None else info.annotation
+        choices = getattr(annotation, "__args__", (annotation,))
+        inner = [part for part in choices if isinstance(part, type) and issubclass(part, BaseModel)]
+        if not inner:
+            return ()
+        model = inner[0]
+    return model.model_fields
+
+
+_TELLTALES = ("key", "token", "secret", "password", "credential", "auth", "header", "sk-", "${")
+
+
+def with_excerpts(problems: Iterable[Problem], texts: Mapping[str, list[str]]) -> list[Problem]:
+    """Add the source line and a caret, unless the line may hold a secret."""
+    return [_with_excerpt(problem, texts) for problem in problems]
+
+
+def _with_excerpt(problem: Problem, texts: Mapping[str, list[str]]) -> Problem:
+    site = problem.site
+    if problem.excerpt or site is None or not 0 < site.line <= len(texts.get(site.file, ())):
+        return problem
+    line = texts[site.file][site.line - 1]
+    if any(tale in line.casefold() for tale in _TELLTALES) or len(line) > _EXCERPT_LIMIT:
+        return problem
+    shown = line.replace("\t", " ").rstrip()
+    return replace(problem, excerpt=f"    {shown}\n    {' ' * (site.column - 1)}^")
+
+
+_EXCERPT_LIMIT = 200
+
+
+def without_repeats(problems: Iterable[Problem]) -> list[Problem]:
+    """Drop what was found twice and put the rest in the order of the files."""
+    unique = dict.fromkeys(problems)
+    return sorted(unique, key=lambda problem: problem.site or Site(""))

@@ -1,0 +1,200 @@
+"""YAML becomes values with positions, in one pass over the events of libyaml.
+
+Scalars are those of YAML 1.2's core schema: `no`, dates and `12:30` stay text. Duplicate keys are
+problems that name both places. Aliases share what they point at; how much they may blow a document
+up to is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tenantry.errors import Problem, Site
+from tenantry.loading.values import Sited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # What becomes of each text: `${NAME}` is filled in, in files.
+    Expand = Callable[[str, Site], str]
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MAX_DEPTH = 64
+MAX_NODES = 5_000_000
+
+_CONSTANTS: dict[str, bool | None] = {
+    "": None,
+    "~": None,
+    **dict.fromkeys(("null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGER = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?")
+_NUMERIC_START = frozenset("+-.0123456789")
+
+
+def read_yaml(
+    text: str, file: str, problems: list[Problem], *, expand: Expand | None = None
+) -> object:
+    """Read one YAML document; what is wrong is added to `problems`.
+
+    Returns mappings as `Sited`, sequences as lists. None for an empty or broken document.
+    """
+    try:
+        return _Builder(file, problems, expand).build(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        site = Site(file, mark.line + 1, mark.column + 1) if mark is not None else Site(file)
+        said = " ".join(part for part in (error.context, error.problem) if part)
+        problems.append(Problem(f"not YAML: {said}", site=site, hint=_syntax_hint(text, site)))
+    except yaml.YAMLError as error:
+        character = getattr(error, "reason", "it has a character that YAML does not allow")
+        problems.append(Problem(f"not YAML: {character}", site=Site(file)))
+    except _TooMuchError as error:
+        problems.append(Problem(str(error), site=error.site))
+    return None
+
+
+def _syntax_hint(text: str, site: Site) -> str:
+    lines = text.splitlines()
+    around = "".join(lines[max(0, site.line - 2) : site.line])
+    if "\t" in around:
+        return "indent with spaces, not with tabs"
+    if "${" in around or "{tenant}" in around or "{labels." in around:
+        return 'quote it: "${NAME}", "{tenant}"'
+    return ""
+
+
+class _TooMuchError(Exception):
+    def __init__(self, message: str, site: Site) -> None:
+        super().__init__(message)
+        self.site = site
+
+
+class _Builder:
+    """Builds one document; `_stack` holds the open collections, outermost first."""
+
+    def __init__(self, file: str, problems: list[Problem], expand: Expand | None) -> None:
+        self._file = file
+        self._problems = problems
+        self._expand = expand
+        self._anchors: dict[str, tuple[object, int]] = {}
+        self._nodes = 0
+
+    def build(self, text: str) -> object:
+        loader = Loader(text)
+        try:
+            root = None
+            documents = 0
+            while (event := loader.get_event()) is not None:
+                if type(event) is yaml.DocumentStartEvent:
+                    documents += 1
+                    if documents > 1:
+                        message = "a second document starts here: one file is one document"
+                        raise _TooMuchError(message, self._site(event))
+                    root = self._node(loader, loader.get_event(), 0)
+            return root
+        finally:
+            loader.dispose()
+
+    def _site(self, event: Any) -> Site:
+        mark = event.start_mark
+        return Site(self._file, mark.line + 1, mark.column + 1)
+
+    def _node(self, loader: Any, event: Any, depth: int) -> object:
+        kind = type(event)
+        self._count(1, event)
+        if kind is yaml.ScalarEvent:
+            value = self._scalar(event)
+            if event.anchor is not None:
+                self._anchors[event.anchor] = (value, 1)
+            return value
+        if kind is yaml.AliasEvent:
+            return self._alias(event)
+        if depth >= MAX_DEPTH:
+            message = f"nested deeper than {MAX_DEPTH} levels"
+            raise _TooMuchError(message, self._site(event))
+        before = self._nodes
+        read = self._mapping if kind is yaml.MappingStartEvent else self._sequence
+        value = read(loader, event, depth + 1)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = (value, self._nodes - before + 1)
+        return value
+
+    def _count(self, nodes: int, event: Any) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            message = f"more than {MAX_NODES} values once aliases are followed"
+            raise _TooMuchError(message, self._site(event))
+
+    def _alias(self, event: Any) -> object:
+        if event.anchor not in self._anchors:
+            message = f"no anchor &{event.anchor} stands before this alias"
+            self._problems.append(Problem(message, site=self._site(event)))
+            return None
+        value, size = self._anchors[event.anchor]
+        self._count(size, event)
+        return value
+
+    def _sequence(self, loader: Any, event: Any, depth: int) -> list[object]:
+        items: list[object] = []
+        while type(event := loader.get_event()) is not yaml.SequenceEndEvent:
+            items.append(self._node(loader, event, depth))
+        return items
+
+    def _mapping(self, loader: Any, event: Any, depth: int) -> Sited:
+        result = Sited(self._site(event))
+        merged: list[object] = []
+        while type(event := loader.get_event()) is not yaml.MappingEndEvent:
+            site = self._site(event)
+            is_merge = type(event) is yaml.ScalarEvent and event.value == "<<" and event.implicit[0]
+            key = self._node(loader, event, depth)
+            value = self._node(loader, loader.get_event(), depth)
+            if is_merge:
+                merged += value if isinstance(value, list) else [value]
+            else:
+                self._put(result, key, value, site)
+        for other in merged:
+            self._merge(result, other)
+        return result
+
+    def _put(self, result: Sited, key: object, value: object, site: Site) -> None:
+        if not isinstance(key, str):
+            # Numbers and booleans make names too: a tenant may be called 42.
+            key = str(key).lower() if isinstance(key, bool) else str(key)
+        if key in result:
+            message = f"key {key!r} was said before, at {result.sites[key]}"
+            self._problems.append(Problem(message, site=site))
+            return
+        result[key] = value
+        result.sites[key] = site
+
+    def _merge(self, result: Sited, other: object) -> None:
+        if not isinstance(other, Sited):
+            message = "`<<` merges mappings only"
+            self._problems.append(Problem(message, site=result.site))
+            return
+        for key, value in other.items():
+            if key not in result:
+                result.put(key, value, other.sites[key])
+
+    def _scalar(self, event: Any) -> object:
+        value: str = event.value
+        if not event.implicit[0]:
+            return self._text(value, event) if "$" in value else value
+        if value in _CONSTANTS:
+            return _CONSTANTS[value]
+        if value[0] in _NUMERIC_START:
+            if _INTEGER.fullmatch(value):
+                return int(value, 0) if value[:2] in ("0x", "0o") else int(value)
+            if _FLOAT.fullmatch(value):
+                return float(value)
+        return self._text(value, event) if "$" in value else value
+
+    def _text(self, value: str, event: Any) -> str:
+        return self._expand(value, self._site(event)) if self._expand is not None else value

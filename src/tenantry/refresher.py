@@ -1,0 +1,94 @@
+"""Where fetches run: a few threads per lane, made on demand, gone when idle, new after a fork.
+
+A lane is a source. Lanes do not wait for each other, so a store that hangs cannot hold up another.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from tenantry.forks import survives_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+THREADS_PER_LANE = 8
+IDLE_LIMIT = 10.0
+
+
+class Refresher:
+    """Runs jobs on daemon threads; a job is a function that handles its own failure.
+
+    Threads are daemons, so a store that hangs does not keep a process from ending.
+    """
+
+    def __init__(self, *, threads_per_lane: int = THREADS_PER_LANE) -> None:
+        self._threads_per_lane = threads_per_lane
+        self.after_fork()
+        survives_fork(self)
+
+    def after_fork(self) -> None:
+        """Start with no lanes: in a forked child, the parent's threads do not exist."""
+        self._lock = threading.Lock()  # guards _lanes
+        self._lanes: dict[str, _Lane] = {}
+
+    def submit(self, lane: str, job: Callable[[], None]) -> None:
+        """Run `job` on a thread of `lane` as soon as one is free; never blocks."""
+        with self._lock:
+            if lane not in self._lanes:
+                self._lanes[lane] = _Lane(lane, self._threads_per_lane)
+            chosen = self._lanes[lane]
+        chosen.submit(job)
+
+    def close(self) -> None:
+        """Let threads end once they are idle; jobs that wait are dropped."""
+        with self._lock:
+            lanes = list(self._lanes.values())
+            self._lanes.clear()
+        for lane in lanes:
+            lane.close()
+
+
+class _Lane:
+    def __init__(self, name: str, limit: int) -> None:
+        self._name = name
+        self._limit = limit
+        self._ready = threading.Condition()  # guards all below
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._threads = 0
+        self._idle = 0
+        self._closed = False
+
+    def submit(self, job: Callable[[], None]) -> None:
+        with self._ready:
+            self._jobs.append(job)
+            if self._idle >= len(self._jobs) or self._threads >= self._limit:
+                self._ready.notify()
+                return
+            self._threads += 1
+        threading.Thread(target=self._run, name=f"tenantry-{self._name}", daemon=True).start()
+
+    def close(self) -> None:
+        with self._ready:
+            self._closed = True
+            self._jobs.clear()
+            self._ready.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            job = self._next()
+            if job is None:
+                return
+            job()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._ready:
+            self._idle += 1
+            self._ready.wait_for(lambda: self._jobs or self._closed, timeout=IDLE_LIMIT)
+            self._idle -= 1
+            if self._jobs:
+                return self._jobs.popleft()
+            self._threads -= 1
+            return None

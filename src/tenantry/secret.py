@@ -1,0 +1,142 @@
+"""A value that never prints itself, and the document that it was read from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn, SupportsIndex, final
+
+from tenantry.errors import Failure, SourceError
+
+REDACTED: Final = "**********"
+MAX_LENGTH: Final = 16_384  # characters; what servers accept as one header
+
+_PRINTABLE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+
+
+@final
+class Secret:
+    """One secret value and which version of it this is; immutable, compared by value.
+
+    Only `reveal()` gives the value. It is not pickled, formatted or printed by accident.
+    """
+
+    __slots__ = ("_value", "version")
+
+    def __init__(self, value: str, version: str = "") -> None:
+        self._value = value
+        self.version = version
+
+    def reveal(self) -> str:
+        """Return the value, for the one place that puts it on the wire."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._value == other._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        version = f" version={self.version}" if self.version else ""
+        return f"<Secret {REDACTED}{version}>"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        message = "a Secret is not pickled: send the reference and fetch it where it is needed"
+        raise TypeError(message)
+
+
+@final
+class Document:
+    """What a source delivered at once: a text, or values by field. Its fields rotate together.
+
+    Args:
+        content: a text, or a mapping of field to value.
+        version: the source's own word for which version this is; empty where it has none.
+        lifetime: seconds until it expires, counted from its delivery; None where it does not say.
+        refresh_in: seconds after which the source wants to be asked again, if it says so.
+    """
+
+    __slots__ = ("_content", "lifetime", "refresh_in", "version")
+
+    def __init__(
+        self,
+        content: str | Mapping[str, Any],
+        *,
+        version: str = "",
+        lifetime: float | None = None,
+        refresh_in: float | None = None,
+    ) -> None:
+        self._content = content
+        self.version = version
+        self.lifetime = lifetime
+        self.refresh_in = refresh_in
+
+    def __repr__(self) -> str:
+        return f"<Document {REDACTED} version={self.version or '-'}>"
+
+    def same_content(self, other: Document) -> bool:
+        return self._content == other._content
+
+    def secret(self, field: str | None, setting: str) -> Secret:
+        """Return one secret of the document.
+
+        Args:
+            field: the field that the reference names; None takes the one called `setting`, else
+                the only one. A plain text has no fields and is the secret itself.
+            setting: the configuration key that the secret is for.
+
+        Raises:
+            SourceError: where there is no such field, or what it holds cannot be a secret.
+        """
+        return Secret(_checked(self._value(field, setting)), self.version)
+
+    def _value(self, field: str | None, setting: str) -> object:
+        fields = self._fields(needed=field is not None)
+        if fields is None:
+            return self._content
+        if field is None:
+            field = setting if setting in fields or len(fields) != 1 else next(iter(fields))
+        if field not in fields:
+            known = ", ".join(sorted(map(str, fields))) or "none"
+            reason = f"the document has no field {field!r}; it has: {known}"
+            raise SourceError(reason, failure=Failure.ABSENT, hint="say `field:` in the reference")
+        return fields[field]
+
+    def _fields(self, *, needed: bool) -> Mapping[str, Any] | None:
+        if isinstance(self._content, Mapping):
+            return self._content
+        parsed = _json_object(self._content)
+        if parsed is None and needed:
+            reason = "the reference names a field, and the document is not a JSON object"
+            raise SourceError(reason, failure=Failure.ABSENT)
+        return parsed
+
+
+def _json_object(text: str) -> Mapping[str, Any] | None:
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _checked(value: object) -> str:
+    """Refuse what could not be sent as a header, before the SDK calls it a connection error."""
+    if not isinstance(value, str):
+        raise _unusable(f"is {type(value).__name__}, not a text")
+    text = value.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise _unusable("is empty")
+    if len(text) > MAX_LENGTH:
+        raise _unusable(f"is longer than {MAX_LENGTH} characters")
+    if not _PRINTABLE.fullmatch(text):
+        raise _unusable("holds a line break, a control or non-ASCII character, or outer spaces")
+    return text
+
+
+def _unusable(fault: str) -> SourceError:
+    return SourceError(f"the value {fault} (not shown)", failure=Failure.DENIED)
