@@ -71,7 +71,33 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605  # one list of names, and it is the one above
+__all__ = [
+    "ClientOptions",
+    "ClientRegistry",
+    "ConfigError",
+    "CredentialStatus",
+    "CredentialUnavailableError",
+    "Document",
+    "MissingExtraError",
+    "NoCurrentTenantError",
+    "OptionNotAllowedError",
+    "Problem",
+    "RegistryClosedError",
+    "Secret",
+    "Settings",
+    "SourceError",
+    "TenantBoundaryError",
+    "TenantDisabledError",
+    "TenantNotLoadedError",
+    "TenantQuarantinedError",
+    "TenantStatus",
+    "TenantryError",
+    "UnknownEndpointError",
+    "UnknownTenantError",
+    "UnsupportedSettingError",
+    "current_tenant",
+    "use_tenant",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from tenantry.clients.http import httpx
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+_SEGMENT_PARAMETERS = re.compile(r";[^/]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,8 @@ def _port(url: httpx.URL) -> int | None:
 
 def _resolved(path: str) -> str:
     """Return the path as the most lenient server would read it: decoded, without dot segments."""
-    for _ in range(3):
-        decoded = unquote(path)
-        if decoded == path:
-            break
+    while (decoded := unquote(path)) != path:
         path = decoded
-    return posixpath.normpath("/" + path.replace("\\", "/").lstrip("/"))
+    # Java servers read `/..;a=b/` as `/../`.
+    path = _SEGMENT_PARAMETERS.sub("", path.replace("\\", "/"))
+    return posixpath.normpath("/" + path.lstrip("/"))

@@ -17,7 +17,7 @@ from tenantry.events import EventStream, RequestReplayed
 from tenantry.settings.tenant import CREDENTIAL_HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 
     from tenantry.clients.boundary import Boundary
     from tenantry.credential import Credential
@@ -244,8 +244,15 @@ class Gate(httpx.Auth):
                 found.append(_Stamped(slot, name, bearer, in_query=False))
             elif name in CREDENTIAL_HEADERS:
                 raise self.refusal(f"header {name} carries a credential that is not the tenant's")
-        found += [_Stamped(self._slots[q], q, bearer=False, in_query=True) for q in self._query]
+        found += self._found_in_query(request)
         return found
+
+    def _found_in_query(self, request: httpx.Request) -> Iterator[_Stamped]:
+        for placeholder in self._query:
+            name = placeholder.removeprefix(QUERY)
+            slot = self._slot_for(request.url.params.get(name, ""))
+            if slot is not None:  # else a clone, or the request, says something else there
+                yield _Stamped(slot, name, bearer=False, in_query=True)
 
     def _slot_for(self, value: str) -> Slot | None:
         slot = self._slots.get(value)
@@ -262,8 +269,7 @@ class Gate(httpx.Auth):
 def _stamp(request: httpx.Request, stamped: _Stamped, secret: Secret) -> None:
     value = secret.reveal()
     if stamped.in_query:
-        name = stamped.name.removeprefix(QUERY)
-        request.url = request.url.copy_set_param(name, value)
+        request.url = request.url.copy_set_param(stamped.name, value)
     elif stamped.slot.api_key_header:
         request.headers.pop("authorization", None)
         request.headers["api-key"] = value

@@ -10,12 +10,17 @@ import functools
 import importlib
 import logging
 import ssl
+import weakref
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import openai
 
+from tenantry.errors import ConfigError, Problem
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import httpx2 as httpx  # the name that both families are called by here
 
     from tenantry.clients.gate import Gate
@@ -60,14 +65,14 @@ class SealedHttpClient(BaseClient):
         super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
         self.gate = gate
         self._pools = transport
+        _dispose_when_unused(self, transport)
 
     def close(self) -> None:
         """Do nothing: other clones go on using the connections."""
 
     def dispose(self) -> None:
-        """Close the connections for good."""
+        """Close the connections."""
         self._pools.dispose()
-        super().close()
 
 
 class AsyncSealedHttpClient(BaseAsyncClient):
@@ -77,6 +82,7 @@ class AsyncSealedHttpClient(BaseAsyncClient):
         super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
         self.gate = gate
         self._pools = transport
+        _dispose_when_unused(self, transport)
 
     async def aclose(self) -> None:
         """Do nothing: other clones go on using the connections."""
@@ -88,6 +94,11 @@ class AsyncSealedHttpClient(BaseAsyncClient):
     async def adispose(self) -> None:
         """Close the connections of the running loop, and those of others without waiting."""
         await self._pools.adispose()
+
+
+def _dispose_when_unused(http: object, transport: SyncTransport | AsyncTransport) -> None:
+    """Close the connections once nobody holds a client that could use them."""
+    weakref.finalize(http, transport.dispose).atexit = False
 
 
 def _no_cookies() -> CookieJar:
@@ -102,8 +113,16 @@ def ssl_context(tls: TlsSettings) -> ssl.SSLContext:
         log.warning("tenantry: TLS certificates are not verified: `tls: {verify: false}`")
         return httpx.create_ssl_context(verify=False, trust_env=False)
     if tls.ca is not None:
-        return ssl.create_default_context(cafile=str(tls.ca))
+        return _trusting(tls.ca)
     return httpx.create_ssl_context(trust_env=False)
+
+
+def _trusting(ca: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca))
+    except OSError as error:  # ssl.SSLError is one
+        reason = f"{ca} cannot be read as PEM: {error.strerror or error}"
+        raise ConfigError(Problem(reason, path="tls.ca")) from error
 
 
 def limits(pool: PoolSettings) -> httpx.Limits:

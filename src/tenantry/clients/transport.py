@@ -16,7 +16,7 @@ from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from tenantry.clients.gate import Gate
 
@@ -71,13 +71,16 @@ class SyncTransport(httpx.BaseTransport):
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """The pools of one tenant's async clients, one per running event loop."""
+    """The pools of one tenant's async clients, one per running event loop.
+
+    A loop's pool is closed when the loop ends, at the latest.
+    """
 
     def __init__(self, gate: Gate, make: AsyncPool) -> None:
         self._gate = gate
         self._make = make
         self._parked: list[object] = []
-        self._pools: dict[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport] = {}
+        self._pools: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
         survives_fork(self)
 
     def after_fork(self) -> None:
@@ -88,26 +91,27 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._gate.check_hop(request)
         loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None:
+        held = self._pools.get(loop)
+        if held is None:
             self._drop_closed_loops()
-            pool = self._pools.setdefault(loop, self._make())
-        return await pool.handle_async_request(request)
+            held = self._pools[loop] = _LoopPool(self._make())
+            await held.open()
+        return await held.pool.handle_async_request(request)
 
     def dispose(self) -> None:
         """Close every pool on its own loop, without waiting; those of closed loops are dropped."""
         pools, self._pools = self._pools, {}
-        for loop, pool in pools.items():
-            # A loop that ends meanwhile has taken its sockets along.
+        for loop, held in pools.items():
+            # A loop that has ended has closed its pool itself.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(_close_soon, pool)
+                loop.call_soon_threadsafe(held.close_soon)
 
     async def adispose(self) -> None:
         """Close the running loop's pool and wait for it; close the others without waiting."""
-        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        held = self._pools.pop(asyncio.get_running_loop(), None)
         self.dispose()
-        if pool is not None:
-            await pool.aclose()
+        if held is not None:
+            await held.close()
 
     def _drop_closed_loops(self) -> None:
         for loop in list(self._pools):
@@ -115,10 +119,34 @@ class AsyncTransport(httpx.AsyncBaseTransport):
                 self._pools.pop(loop, None)
 
 
-_closing: set[asyncio.Task[None]] = set()
+class _LoopPool:
+    """The connections of one event loop, closed by `close` or by the end of the loop.
+
+    asyncio ends every async generator before it closes a loop; one of them guards the pool.
+    """
+
+    def __init__(self, pool: httpx.AsyncHTTPTransport) -> None:
+        self.pool = pool
+        self._guard = self._until_closed()
+
+    async def open(self) -> None:
+        await anext(self._guard)
+
+    async def close(self) -> None:
+        await self._guard.aclose()
+
+    def close_soon(self) -> None:
+        """Start to close; runs on the loop."""
+        _closing.add(self)
+        self._task = asyncio.ensure_future(self.close())
+
+    async def _until_closed(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            _closing.discard(self)
+            await self.pool.aclose()
 
 
-def _close_soon(pool: httpx.AsyncHTTPTransport) -> None:
-    task = asyncio.ensure_future(pool.aclose())
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)
+# Those whose closing is on its way: a loop that ends meanwhile cancels the task, not the guard.
+_closing: set[_LoopPool] = set()

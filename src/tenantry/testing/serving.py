@@ -117,6 +117,7 @@ class _Serving:
             log_level="critical",
             access_log=False,
             lifespan="off",
+            http="h11",  # httptools, where installed, refuses Vault's LIST
             ws="none",
             server_header=False,
             date_header=False,
@@ -161,7 +162,7 @@ class _Serving:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
-        while not self._server.started and not serving.done():
+        while not self._server.started and not serving.done():  # noqa: ASYNC110  # it has a flag only
             await asyncio.sleep(0.005)
         self._ready.set()
         await serving

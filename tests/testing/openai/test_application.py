@@ -1,4 +1,3 @@
-# ruff: noqa: SIM300 (expected == actual)
 from __future__ import annotations
 
 import http.client
@@ -122,6 +121,21 @@ def test_azure_takes_a_bearer_token(server: OpenAIServer) -> None:
     ) as azure:
         azure.chat.completions.create(model="m", messages=MESSAGES)
     assert ("bearer", "acme") == (server.requests[0].key_kind, server.requests[0].tenant)
+
+
+async def test_a_bound_deployment_serves_chats(server: OpenAIServer) -> None:
+    """An async client bound to a deployment uses it for chats, and for nothing else."""
+    async with openai.AsyncAzureOpenAI(
+        azure_endpoint=server.azure_endpoint,
+        azure_deployment="d1",
+        api_key=KEY,
+        api_version=API_VERSION,
+    ) as azure:
+        await azure.chat.completions.create(model="m", messages=MESSAGES)
+        await azure.models.list()
+    assert ["/openai/deployments/d1/chat/completions", "/openai/models"] == [
+        request.path for request in server.requests
+    ]
 
 
 def test_a_deployment_names_the_model(server: OpenAIServer, azure: openai.AzureOpenAI) -> None:

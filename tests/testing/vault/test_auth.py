@@ -93,9 +93,9 @@ def test_a_client_certificate_logs_in(tmp_path: Path, connect: Callable[..., Any
     with VaultServer(certificate=files) as vault:
         vault.certificate_role("svc", policies=["tenant"])
         pair = (str(shown.certificate_file), str(shown.key_file))
-        client = connect(vault.url, verify=str(authority.ca_file), cert=pair)
+        client = connect(vault.url, verify=str(authority.ca_file))
 
-        auth = client.auth.cert.login("svc", cacert=str(authority.ca_file))["auth"]
+        auth = client.auth.cert.login("svc", cert_pem=pair[0], key_pem=pair[1])["auth"]
 
     assert {"cert_name": "svc"} == auth["metadata"]
 

@@ -132,6 +132,14 @@ def test_an_unknown_endpoint_is_a_404(vault: VaultServer, root: Any, path: str) 
         root.write_data(path, data={})
 
 
+def test_a_built_in_mount_is_only_listed(vault: VaultServer, connect: Callable[..., Any]) -> None:
+    """The cubbyhole and the identity store are mounted and hold nothing."""
+    vault.add_policy("p", 'path "cubbyhole/*" { capabilities = ["update"] }')
+
+    with pytest.raises(hvac.exceptions.InvalidPath, match="unsupported path"):
+        connect(vault.url, vault.token(["p"])).write_data("cubbyhole/a", data={"k": 1})
+
+
 def test_a_mount_at_its_bare_path_is_listed(vault: VaultServer, root: Any) -> None:
     """A mount is found without its slash."""
     vault.mount("kv1", version=1)

@@ -39,7 +39,7 @@ def test_leases_die_with_the_token_behind_them(
 
     vault.revoke_token(token)
 
-    assert () == vault.leases
+    assert not vault.leases
 
 
 def test_a_lease_ends_on_time(vault: VaultServer, clock: ManualClock, root: Any) -> None:
@@ -48,7 +48,7 @@ def test_a_lease_ends_on_time(vault: VaultServer, clock: ManualClock, root: Any)
     root.read("database/creds/svc")
     clock.advance(60)
 
-    assert () == vault.leases
+    assert not vault.leases
 
 
 def test_a_lease_is_revoked_from_python(vault: VaultServer, root: Any) -> None:
@@ -58,7 +58,18 @@ def test_a_lease_is_revoked_from_python(vault: VaultServer, root: Any) -> None:
     for _ in range(2):
         vault.revoke_lease(lease_id)
 
-    assert () == vault.leases
+    assert not vault.leases
+
+
+def test_writing_a_role_is_an_update(vault: VaultServer, connect: Callable[..., Any]) -> None:
+    """A policy needs no `create` to make a role."""
+    vault.mount("database", "database")
+    vault.add_policy("p", 'path "database/*" { capabilities = ["update"] }')
+
+    connect(vault.url, vault.token(["p"])).write_data("database/roles/svc", data={})
+
+    with pytest.raises(hvac.exceptions.Forbidden):
+        connect(vault.url, vault.token(["p"])).read("database/creds/svc")
 
 
 def test_roles_are_managed_over_http(root: Any) -> None:

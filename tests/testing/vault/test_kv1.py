@@ -51,6 +51,6 @@ def test_creating_is_not_updating(vault: VaultServer, root: Any, connect: Any) -
     vault.add_policy("p", 'path "kv1/*" { capabilities = ["update"] }')
     client = connect(vault.url, vault.token(["p"]))
 
-    client.secrets.kv.v1.create_or_update_secret("old", {"k": 2}, mount_point="kv1")
+    client.secrets.kv.v1.create_or_update_secret("old", {"k": 2}, "PUT", "kv1")
     with pytest.raises(hvac.exceptions.Forbidden):
-        client.secrets.kv.v1.create_or_update_secret("new", {"k": 2}, mount_point="kv1")
+        client.secrets.kv.v1.create_or_update_secret("new", {"k": 2}, "POST", "kv1")

@@ -56,7 +56,7 @@ def test_leases_are_revoked_by_prefix(vault: VaultServer, root: Any, lease_id: s
     assert (lease_id,) == vault.leases
 
     root.sys.revoke_prefix("database/creds/svc")
-    assert () == vault.leases
+    assert not vault.leases
 
 
 def test_some_leases_are_not_renewable(vault: VaultServer, root: Any) -> None:

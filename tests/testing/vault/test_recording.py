@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import hvac
 import pytest
 
+from tenantry.testing.vault.mounts import Mount
 from tenantry.testing.vault.recording import Operation, operation_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ def test_a_request_has_one_purpose(
     path: str, operation: str, kind: str | None, expected: Operation
 ) -> None:
     """What a request is for is told by its path and by the mount behind it."""
-    assert expected == operation_of(path, operation, kind)
+    root = path.removeprefix("auth/").partition("/")[0]
+    mount = None if kind is None else Mount(f"{root}/", kind)
+
+    assert expected == operation_of(path, operation, mount)
 
 
 def test_requests_are_recorded_without_their_tokens(

@@ -47,10 +47,13 @@ def test_what_is_not_there_is_said_to_be_missing(vault: VaultServer) -> None:
 def test_an_engine_of_another_type_is_refused(vault: VaultServer) -> None:
     """A control for one engine does not touch another."""
     vault.mount("kv1", version=1)
-    with pytest.raises(TypeError, match="is no KeyValue2 engine"):
+    with pytest.raises(TypeError, match="is no KV 2 engine"):
         vault.destroy("k", mount="kv1")
-    with pytest.raises(TypeError, match="is no Dynamic engine"):
+    with pytest.raises(TypeError, match="is no database engine"):
         vault.dynamic_role("svc", mount="secret")
+    vault.dynamic_role("svc")
+    with pytest.raises(TypeError, match="is no KV engine"):
+        vault.put("k", {}, mount="database")
 
 
 def test_a_namespace_is_made_once(vault: VaultServer) -> None:

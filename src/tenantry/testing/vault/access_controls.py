@@ -11,12 +11,12 @@ from tenantry.testing.vault.envelope import envelope
 from tenantry.testing.vault.mounts import slashed
 from tenantry.testing.vault.policies import Policy
 from tenantry.testing.vault.secret_controls import Duration, SecretControls
-from tenantry.testing.vault.tokens import TokenRules
+from tenantry.testing.vault.tokens import Token, TokenRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tenantry.testing.vault.routes import Engine
+    from tenantry.testing.vault.mounts import Engine
 
 _Method = TypeVar("_Method", bound="Engine")
 
@@ -188,10 +188,7 @@ class AccessControls(SecretControls):
             kind="batch" if batch else "service",
         )
         with self.lock:
-            above = None if parent is None else self._state.tokens.find(parent, self._clock())
-            if parent is not None and above is None:
-                message = "the parent token is not alive"
-                raise LookupError(message)
+            above = None if parent is None else self._living(parent)
             place = self._namespace(namespace).path
             made, _ = self._state.tokens.issue(
                 rules, self._clock(), namespace=place, parent=above, orphan=above is None
@@ -212,6 +209,13 @@ class AccessControls(SecretControls):
             for token in ended:
                 self._state.tokens.revoke(token)
             return len(ended)
+
+    def _living(self, token: str) -> Token:
+        found = self._state.tokens.find(token, self._clock())
+        if found is None:
+            message = "the parent token is not alive"
+            raise LookupError(message)
+        return found
 
     def _role(self, name: str, mount: str, namespace: str) -> Role:
         role = self._method(mount, namespace, "approle", AppRole).roles.get(name)

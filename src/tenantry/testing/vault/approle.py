@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from tenantry.testing.vault import times
 from tenantry.testing.vault.envelope import Json, RefusedError, Reply, no_content, secret
 from tenantry.testing.vault.logins import Login, log_in
-from tenantry.testing.vault.routes import Call, RoutedEngine
+from tenantry.testing.vault.routes import RoutedEngine
 from tenantry.testing.vault.tokens import TokenRules, TokenStore
+
+if TYPE_CHECKING:
+    from tenantry.testing.vault.mounts import Call
 
 
 @dataclass(slots=True)

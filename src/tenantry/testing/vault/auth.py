@@ -13,11 +13,13 @@ from tenantry.testing.vault.envelope import (
     no_content,
 )
 from tenantry.testing.vault.logins import Login, log_in
-from tenantry.testing.vault.routes import Call, RoutedEngine
+from tenantry.testing.vault.routes import RoutedEngine
 from tenantry.testing.vault.tokens import TokenRules, TokenStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tenantry.testing.vault.mounts import Call
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,8 @@ from tenantry.testing.vault.envelope import (
     Reply,
     aggregated,
 )
-from tenantry.testing.vault.mounts import Namespace, slashed
+from tenantry.testing.vault.mounts import Call, Engine, Namespace, slashed
 from tenantry.testing.vault.policies import capabilities
-from tenantry.testing.vault.routes import Call, Engine
 from tenantry.testing.vault.system import System
 from tenantry.testing.vault.token_auth import TokenAuth
 
@@ -53,7 +52,8 @@ class VaultRequest:
 
     @property
     def operation(self) -> str:
-        if self.method == "GET" and self.query.get("list") == "true":
+        # hvac spells it `True`, curl users `true`: Vault reads both.
+        if self.method == "GET" and self.query.get("list", "").lower() in {"true", "1", "t"}:
             return "list"
         return _OPERATIONS.get(self.method, self.method.lower())
 
@@ -106,7 +106,7 @@ class VaultCore:
             return refused.reply.with_headers(headers)
 
     def _served(self, request: VaultRequest, namespace: Namespace, path: str) -> Reply:
-        if _needs_no_token(request, path):
+        if _needs_no_token(request, namespace, path):
             reply = self._dispatched(request, namespace, path, None)
         else:
             reply = self._authenticated(request, namespace, path)
@@ -202,11 +202,9 @@ def _header(request: VaultRequest) -> str:
     return slashed(request.namespace).removeprefix("root/")
 
 
-def _needs_no_token(request: VaultRequest, path: str) -> bool:
-    if path == "sys/wrapping/lookup":
+def _needs_no_token(request: VaultRequest, namespace: Namespace, path: str) -> bool:
+    # A wrapping token is all that it takes to unwrap, and it is no token of the store.
+    if path in {"sys/wrapping/lookup", "sys/wrapping/unwrap"}:
         return True
-    if path == "sys/wrapping/unwrap":
-        # The wrapping token is all that it takes; it is no token of the store.
-        return True
-    login = path.startswith("auth/") and "login" in path.split("/")[2:]
-    return login and request.operation == "write"
+    mount = namespace.mount_of(path)
+    return mount is not None and mount.is_login(path) and request.operation == "write"

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from tenantry.testing.vault import times
 from tenantry.testing.vault.envelope import RefusedError, Reply, no_content, secret
-from tenantry.testing.vault.routes import Call, RoutedEngine
+from tenantry.testing.vault.routes import RoutedEngine
 from tenantry.testing.vault.tokens import SYSTEM_TTL
 
 if TYPE_CHECKING:
     from tenantry.testing.vault.leases import LeaseStore
+    from tenantry.testing.vault.mounts import Call
 
 Mint = Callable[[str, int], Mapping[str, Any]]
 """Makes the data of the n-th credential of a role."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from tenantry.testing.vault import times
@@ -11,25 +12,27 @@ from tenantry.testing.vault.tokens import SYSTEM_TTL
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from tenantry.testing.vault.routes import Call
+    from tenantry.testing.vault.mounts import Call
 
 
-class KeyValue:
+class KeyValue(ABC):
     """What KV 1 and KV 2 have in common for the controls; KV 1 heeds neither time nor versions."""
 
+    @abstractmethod
     def handle(self, call: Call) -> Reply:
-        raise NotImplementedError
+        """Answer one call."""
 
+    @abstractmethod
     def exists(self, path: str) -> bool:
-        raise NotImplementedError
+        """Whether a write to `path` needs the capability `update` rather than `create`."""
 
+    @abstractmethod
     def put(self, path: str, data: Mapping[str, Any], now: float) -> int:
         """Write a value and return the number of its version, 0 where there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def delete(self, path: str, now: float, versions: Iterable[int] = ()) -> None:
         """Delete a value, or versions of it; absent ones are ignored."""
-        raise NotImplementedError
 
 
 class KeyValue1(KeyValue):

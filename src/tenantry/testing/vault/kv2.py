@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from tenantry.testing.vault import times
 from tenantry.testing.vault.envelope import Json, RefusedError, Reply, no_content, secret
 from tenantry.testing.vault.kv1 import KeyValue, listing
-from tenantry.testing.vault.routes import Call, Routes
+from tenantry.testing.vault.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from tenantry.testing.vault.mounts import Call
 
 KEPT_VERSIONS = 10
 _ENDPOINTS = {"data", "metadata", "delete", "undelete", "destroy"}

@@ -9,7 +9,8 @@ from tenantry.testing.vault.envelope import RefusedError, Reply, no_content, sec
 
 if TYPE_CHECKING:
     from tenantry.testing.vault.leases import Lease
-    from tenantry.testing.vault.routes import Call, Handler
+    from tenantry.testing.vault.mounts import Call
+    from tenantry.testing.vault.routes import Handler
     from tenantry.testing.vault.state import VaultState
 
 

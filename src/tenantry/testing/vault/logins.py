@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tenantry.testing.vault.envelope import Reply, secret
 
 if TYPE_CHECKING:
-    from tenantry.testing.vault.routes import Call
+    from tenantry.testing.vault.mounts import Call
     from tenantry.testing.vault.tokens import TokenRules, TokenStore
 
 

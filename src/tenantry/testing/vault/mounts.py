@@ -1,18 +1,20 @@
-"""Namespaces and what is mounted in them."""
+"""Namespaces, what is mounted in them, and how it is called."""
 
 from __future__ import annotations
 
 import uuid
+from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tenantry.testing.vault import identifiers
-from tenantry.testing.vault.envelope import Json, RefusedError
+from tenantry.testing.vault.envelope import Json, RefusedError, Reply, aggregated
 from tenantry.testing.vault.policies import DEFAULT_POLICY, Policy
-from tenantry.testing.vault.routes import Engine, RoutedEngine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tenantry.testing.vault.tokens import Token
 
 _BUILT_IN = {
     "sys/": ("system", "system endpoints used for control, policy and debugging"),
@@ -22,16 +24,75 @@ _BUILT_IN = {
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """One request as an engine sees it; `path` starts where the engine's mount ends.
+
+    `operation` is one of read, list, write, delete and patch. `token` is None on login endpoints.
+    """
+
+    operation: str
+    path: str
+    mount: str
+    namespace: Namespace
+    now: float
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: Json = field(default_factory=dict[str, object], repr=False)
+    token: Token | None = None
+    client_token: str | None = field(default=None, repr=False)
+
+    def required(self, name: str) -> str:
+        """A field that the body must have."""
+        if name not in self.body:
+            raise RefusedError(400, f"missing {name}")
+        return str(self.body[name])
+
+    @property
+    def caller(self) -> Token:
+        """The token of an authenticated call."""
+        if self.token is None:
+            raise RefusedError(400, "missing client token")
+        return self.token
+
+
+class Engine(Protocol):
+    """Something mounted: answers calls, raises `RefusedError` where Vault refuses."""
+
+    @abstractmethod
+    def handle(self, call: Call) -> Reply:
+        """Answer one call."""
+
+    @abstractmethod
+    def exists(self, path: str) -> bool:
+        """Whether a write to `path` needs the capability `update` rather than `create`."""
+
+
+class Unsupported:
+    """What stands behind a mount that is only there to be listed."""
+
+    def handle(self, call: Call) -> Reply:  # noqa: ARG002
+        raise RefusedError(404, aggregated("unsupported path"))
+
+    def exists(self, path: str) -> bool:  # noqa: ARG002
+        return True
+
+
+@dataclass(frozen=True, slots=True)
 class Mount:
     """An engine at a path (with a trailing slash), and what sys/mounts says about it."""
 
     path: str
     kind: str
-    engine: Engine = field(default_factory=RoutedEngine)
+    engine: Engine = field(default_factory=Unsupported)
     description: str = ""
     options: Mapping[str, str] | None = None
     accessor: str = ""
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    def is_login(self, path: str) -> bool:
+        """Whether `path` is where this auth method lets callers in."""
+        if not path.startswith("auth/") or self.kind == "token":
+            return False
+        return path.removeprefix(f"auth/{self.path}").partition("/")[0] == "login"
 
     def describe(self) -> Json:
         config: Json = {"default_lease_ttl": 0, "force_no_cache": False, "max_lease_ttl": 0}

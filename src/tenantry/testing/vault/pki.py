@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from tenantry.errors import MissingExtraError
 from tenantry.testing.vault import times
 from tenantry.testing.vault.envelope import Json, RefusedError, Reply, no_content, secret
-from tenantry.testing.vault.routes import Call, RoutedEngine
+from tenantry.testing.vault.routes import RoutedEngine
 from tenantry.testing.vault.tokens import SYSTEM_TTL
 
 if TYPE_CHECKING:
     from tenantry.testing.vault.leases import LeaseStore
+    from tenantry.testing.vault.mounts import Call
 
 try:
     from cryptography import x509

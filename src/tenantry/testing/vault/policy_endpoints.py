@@ -8,7 +8,8 @@ from tenantry.testing.vault.envelope import RefusedError, Reply, no_content, sec
 from tenantry.testing.vault.policies import ROOT, Policy
 
 if TYPE_CHECKING:
-    from tenantry.testing.vault.routes import Call, Handler
+    from tenantry.testing.vault.mounts import Call
+    from tenantry.testing.vault.routes import Handler
 
 
 def policy_routes() -> list[tuple[str, str, Handler]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from tenantry.testing.vault.mounts import Mount
 
 Operation = Literal[
     "read",
@@ -95,13 +98,14 @@ class Recorder:
         self._counts.clear()
 
 
-def operation_of(path: str, operation: str, kind: str | None) -> Operation:
-    """Name what a request is for, given the type of the mount that it goes to."""
+def operation_of(path: str, operation: str, mount: Mount | None) -> Operation:
+    """Name what a request is for, given the mount that it goes to."""
     for prefix, special in _SPECIAL:
         if path.startswith(prefix):
             return special
-    if path.startswith("auth/") and operation == "write" and "login" in path.split("/")[2:]:
+    if mount is not None and mount.is_login(path) and operation == "write":
         return "login"
+    kind = None if mount is None else mount.kind
     if kind == "kv":
         return _KEY_VALUE.get(operation, "other")
     if kind in {"database", "pki"} and ("/creds/" in path or "/issue/" in path):

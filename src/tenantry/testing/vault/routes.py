@@ -3,60 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from tenantry.testing.vault.envelope import Json, RefusedError, Reply, aggregated
+from tenantry.testing.vault.envelope import RefusedError, Reply, aggregated
 
 if TYPE_CHECKING:
-    from tenantry.testing.vault.mounts import Namespace
-    from tenantry.testing.vault.tokens import Token
+    from tenantry.testing.vault.mounts import Call
 
 Handler = Callable[..., Reply]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request as an engine sees it; `path` starts where the engine's mount ends.
-
-    `operation` is one of read, list, write, delete and patch. `token` is None on login endpoints.
-    """
-
-    operation: str
-    path: str
-    mount: str
-    namespace: Namespace
-    now: float
-    query: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: Json = field(default_factory=dict[str, object], repr=False)
-    token: Token | None = None
-    client_token: str | None = field(default=None, repr=False)
-
-    def required(self, name: str) -> str:
-        """A field that the body must have."""
-        if name not in self.body:
-            raise RefusedError(400, f"missing {name}")
-        return str(self.body[name])
-
-    @property
-    def caller(self) -> Token:
-        """The token of an authenticated call."""
-        if self.token is None:
-            raise RefusedError(400, "missing client token")
-        return self.token
-
-
-class Engine(Protocol):
-    """Something mounted: answers calls, raises `RefusedError` where Vault refuses."""
-
-    def handle(self, call: Call) -> Reply:
-        """Answer one call."""
-        ...
-
-    def exists(self, path: str) -> bool:
-        """Whether a write to `path` needs the capability `update` rather than `create`."""
-        ...
 
 
 class Routes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tenantry.testing.serving import LoopbackServer
 from tenantry.testing.vault import times
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tenantry.testing.certificates import ServerCertificate
-    from tenantry.testing.vault.routes import Engine
+    from tenantry.testing.vault.mounts import Engine
 
 Duration = int | str
 """Whole seconds, or Vault's notation: `90`, `"90s"`, `"1h30m"`."""
-
-_Engine = TypeVar("_Engine", bound="Engine")
 
 
 class SecretControls(LoopbackServer):
@@ -85,7 +83,7 @@ class SecretControls(LoopbackServer):
             TypeError: what is mounted there is no KV engine.
         """
         with self.lock:
-            return self._engine(mount, namespace, KeyValue).put(path, data, self._clock())
+            return self._key_value(mount, namespace).put(path, data, self._clock())
 
     def delete(
         self,
@@ -97,7 +95,7 @@ class SecretControls(LoopbackServer):
     ) -> None:
         """Delete a secret: in KV 2 the latest or the named versions, which can be brought back."""
         with self.lock:
-            self._engine(mount, namespace, KeyValue).delete(path, self._clock(), versions)
+            self._key_value(mount, namespace).delete(path, self._clock(), versions)
 
     def undelete(
         self,
@@ -109,7 +107,7 @@ class SecretControls(LoopbackServer):
     ) -> None:
         """Bring back deleted versions of a KV 2 secret, the latest if none is named."""
         with self.lock:
-            self._engine(mount, namespace, KeyValue2).undelete(path, versions)
+            self._versioned(mount, namespace).undelete(path, versions)
 
     def destroy(
         self,
@@ -121,12 +119,12 @@ class SecretControls(LoopbackServer):
     ) -> None:
         """Destroy versions of a KV 2 secret for good, the latest if none is named."""
         with self.lock:
-            self._engine(mount, namespace, KeyValue2).destroy(path, versions)
+            self._versioned(mount, namespace).destroy(path, versions)
 
     def forget(self, path: str, *, mount: str = "secret", namespace: str = "") -> None:
         """Drop a KV 2 secret with all its versions, as if it had never been there."""
         with self.lock:
-            self._engine(mount, namespace, KeyValue2).forget(path)
+            self._versioned(mount, namespace).forget(path)
 
     def dynamic_role(
         self,
@@ -149,7 +147,7 @@ class SecretControls(LoopbackServer):
             found = self._namespace(namespace)
             if slashed(mount) not in found.mounts:
                 self._state.mount(found, mount, "database")
-            self._engine(mount, namespace, Dynamic).roles[name] = role
+            self._dynamic(mount, namespace).roles[name] = role
 
     @property
     def leases(self) -> tuple[str, ...]:
@@ -171,12 +169,31 @@ class SecretControls(LoopbackServer):
             raise LookupError(message)
         return found
 
-    def _engine(self, mount: str, namespace: str, expected: type[_Engine]) -> _Engine:
+    def _key_value(self, mount: str, namespace: str) -> KeyValue:
+        engine = self._mounted(mount, namespace)
+        if not isinstance(engine, KeyValue):
+            raise _of_another_type(mount, "KV")
+        return engine
+
+    def _versioned(self, mount: str, namespace: str) -> KeyValue2:
+        engine = self._mounted(mount, namespace)
+        if not isinstance(engine, KeyValue2):
+            raise _of_another_type(mount, "KV 2")
+        return engine
+
+    def _dynamic(self, mount: str, namespace: str) -> Dynamic:
+        engine = self._mounted(mount, namespace)
+        if not isinstance(engine, Dynamic):
+            raise _of_another_type(mount, "database")
+        return engine
+
+    def _mounted(self, mount: str, namespace: str) -> Engine:
         found = self._namespace(namespace).mounts.get(slashed(mount))
         if found is None:
             message = f"nothing is mounted at {slashed(mount)}: call mount()"
             raise LookupError(message)
-        if not isinstance(found.engine, expected):
-            message = f"what is mounted at {slashed(mount)} is no {expected.__name__} engine"
-            raise TypeError(message)
         return found.engine
+
+
+def _of_another_type(mount: str, wanted: str) -> TypeError:
+    return TypeError(f"what is mounted at {slashed(mount)} is no {wanted} engine")

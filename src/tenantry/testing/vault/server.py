@@ -142,7 +142,7 @@ class VaultServer(AccessControls):
             caller, (namespace, path) = self._caller(request), self._core.locate(request)
             reply = self._faults.take(request.path) or self._core.answer(request)
             mount = namespace.mount_of(path)
-            operation = operation_of(path, request.operation, mount.kind if mount else None)
+            operation = operation_of(path, request.operation, mount)
             self._recorder.add(
                 RecordedRequest(
                     sequence=sequence,

@@ -22,8 +22,8 @@ from tenantry.testing.vault.wrapping import Wrappings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tenantry.testing.vault.mounts import Engine
     from tenantry.testing.vault.policies import Policy
-    from tenantry.testing.vault.routes import Engine
     from tenantry.testing.vault.tokens import Token, TokenStore
 
 

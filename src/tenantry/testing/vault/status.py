@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tenantry.testing.vault.envelope import Json, RefusedError, Reply
-from tenantry.testing.vault.routes import Call, RoutedEngine
+from tenantry.testing.vault.routes import RoutedEngine
 
 if TYPE_CHECKING:
+    from tenantry.testing.vault.mounts import Call
     from tenantry.testing.vault.state import VaultState
 
 VERSION = "1.8.0-dev"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tenantry.testing.vault import times
 from tenantry.testing.vault.envelope import Json, RefusedError, Reply, no_content, secret, spread
 from tenantry.testing.vault.lease_endpoints import lease_routes
-from tenantry.testing.vault.mounts import Mount, slashed
+from tenantry.testing.vault.mounts import Call, Mount, slashed
 from tenantry.testing.vault.policies import capabilities, reaches
 from tenantry.testing.vault.policy_endpoints import policy_routes
 from tenantry.testing.vault.quotas import RateLimit
-from tenantry.testing.vault.routes import Call, RoutedEngine
+from tenantry.testing.vault.routes import RoutedEngine
 from tenantry.testing.vault.tokens import SYSTEM_TTL
 from tenantry.testing.vault.wrapping_endpoints import wrapping_routes
 

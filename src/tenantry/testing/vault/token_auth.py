@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tenantry.testing.vault import times
 from tenantry.testing.vault.envelope import Json, RefusedError, Reply, no_content, secret
 from tenantry.testing.vault.policies import ROOT
-from tenantry.testing.vault.routes import Call, RoutedEngine
+from tenantry.testing.vault.routes import RoutedEngine
 from tenantry.testing.vault.tokens import Token, TokenRules, TokenStore, words
+
+if TYPE_CHECKING:
+    from tenantry.testing.vault.mounts import Call
 
 
 class TokenAuth(RoutedEngine):

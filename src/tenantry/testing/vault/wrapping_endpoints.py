@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from tenantry.testing.vault.envelope import Reply, secret
 
 if TYPE_CHECKING:
-    from tenantry.testing.vault.routes import Call, Handler
+    from tenantry.testing.vault.mounts import Call
+    from tenantry.testing.vault.routes import Handler
     from tenantry.testing.vault.state import VaultState
 
 

@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tenantry.testing.vault import RefusedError
-from tenantry.testing.vault.mounts import Namespace
-from tenantry.testing.vault.routes import Call
+from tenantry.testing.vault.mounts import Call, Namespace
 
 
 def test_a_call_without_a_token_has_no_caller() -> None:

@@ -1,0 +1,1 @@
+"""tenantry in other people's frameworks: one module per framework."""

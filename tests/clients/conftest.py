@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import inspect
+import json
+import threading
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
+from pydantic import SecretStr
+
+from tenantry import ClientRegistry
+from tenantry.testing import OpenAIServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openai.types.chat import ChatCompletion
+
+    from tenantry.testing.openai import RecordedRequest
+
+Client: TypeAlias = OpenAI | AsyncOpenAI
+
+KEY = "sk-acme-0123456789"
+NEWER_KEY = "sk-acme-rotated-0123456789"
+FOREIGN_KEY = "sk-globex-0123456789"
+ADMIN_KEY = "sk-admin-0123456789"
+CREDENTIALS = ("api_key", "azure_ad_token", "azure_ad_token_provider", "workload_identity")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of the four client classes of the SDK."""
+
+    sdk: type[Client]
+    provider: str
+    is_async: bool
+
+    @property
+    def is_azure(self) -> bool:
+        return self.provider == "azure"
+
+
+KINDS = (
+    Kind(OpenAI, "openai", is_async=False),
+    Kind(AsyncOpenAI, "openai", is_async=True),
+    Kind(AzureOpenAI, "azure", is_async=False),
+    Kind(AsyncAzureOpenAI, "azure", is_async=True),
+)
+
+
+class Acme:
+    """The tenant `acme`, whose clients are of one kind, on a server of its own."""
+
+    key = KEY
+    newer_key = NEWER_KEY
+    foreign_key = FOREIGN_KEY
+    admin_key = ADMIN_KEY
+    model = "gpt-4o-mini"
+    api_version = "2024-10-21"
+
+    def __init__(self, kind: Kind, server: OpenAIServer, stack: AsyncExitStack) -> None:
+        self.kind = kind
+        self.server = server
+        self._stack = stack
+
+    def settings(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """What a tenant of this kind has to say, and what the test says; NotImplemented unsays."""
+        settings: dict[str, Any] = {"provider": self.kind.provider}
+        if self.kind.is_azure:
+            settings["azure_endpoint"] = self.server.azure_endpoint
+            settings["api_version"] = self.api_version
+        else:
+            settings["base_url"] = self.server.base_url
+        if not any(key in said for key in (*CREDENTIALS, "admin_api_key")):
+            settings["api_key"] = SecretStr(KEY)
+        if "base_url" in said or "data_residency" in said:
+            settings.pop("base_url", None)
+            settings.pop("azure_endpoint", None)
+        return {**settings, **said}
+
+    def registry(
+        self, *, environ: Mapping[str, str] | None = None, **said: Any
+    ) -> ClientRegistry:
+        """Open a registry that is closed when the test ends, on the test's own event loop."""
+        config = {"tenants": {"acme": self.settings(said)}}
+        registry = ClientRegistry.open(config, environ=environ or {})
+        self._stack.push_async_exit(registry)
+        return registry
+
+    def of(self, registry: ClientRegistry, **options: Any) -> Client:
+        """Have the registry hand out the client."""
+        if self.kind.is_async:
+            return registry.async_client("acme", **options)
+        return registry.client("acme", **options)
+
+    def client(self, *, environ: Mapping[str, str] | None = None, **said: Any) -> Client:
+        """Hand out the client of a tenant that says `said`."""
+        return self.of(self.registry(environ=environ, **said))
+
+    async def chat(self, client: Client, **arguments: Any) -> ChatCompletion:
+        """Have one chat, whatever the client is."""
+        chat: Any = client.chat.completions
+        said = {"model": self.model, "messages": [{"role": "user", "content": "hi"}], **arguments}
+        completion: ChatCompletion = await settle(chat.create(**said))
+        return completion
+
+    async def sent(self, client: Client, **arguments: Any) -> RecordedRequest:
+        """Have one chat, and return the request as the server received it."""
+        await self.chat(client, **arguments)
+        return self.server.requests[-1]
+
+    async def get(self, client: Client, path: str, **options: Any) -> Any:
+        """Send a GET to any path, as the SDK's undocumented endpoints are called."""
+        return await settle(client.get(path, cast_to=object, **options))
+
+    async def streamed(self, client: Client, **arguments: Any) -> str:
+        """Have one chat as a stream, and return the text."""
+        stream: Any = await self.chat(client, stream=True, **arguments)
+        chunks = [chunk async for chunk in stream] if self.kind.is_async else list(stream)
+        return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+
+    def credential_of(self, request: RecordedRequest) -> str | None:
+        """The key, if it came the one way that this kind sends keys: never both ways."""
+        here, there = ("api-key", "authorization") if self.kind.is_azure else (
+            "authorization", "api-key"
+        )
+        assert there not in request.header
+        return request.header[here].removeprefix("Bearer ")
+
+
+async def settle(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+class Echo(ThreadingHTTPServer):
+    """A plain server and forward proxy: keeps request lines and headers, and sets a cookie."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _EchoHandler)
+        self.seen: list[tuple[str, dict[str, str]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _EchoHandler(BaseHTTPRequestHandler):
+    server: Echo
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.seen.append((self.requestline, headers))
+        body = json.dumps({"object": "list", "data": []}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.send_header("set-cookie", "session=of-another; Path=/")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_CONNECT(self) -> None:
+        self.server.seen.append((self.requestline, {}))
+        self.send_error(403)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its own name
+        """Say nothing."""
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.sdk.__name__)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    chosen: Kind = request.param
+    return chosen
+
+
+@pytest.fixture
+def server() -> Iterator[OpenAIServer]:
+    with OpenAIServer() as running:
+        running.allow(KEY, tenant="acme", version="1")
+        yield running
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[OpenAIServer]:
+    """A server that is not the tenant's, and would take any key."""
+    with OpenAIServer(accept_any=True) as running:
+        yield running
+
+
+@pytest.fixture
+async def acme(kind: Kind, server: OpenAIServer) -> AsyncIterator[Acme]:
+    async with AsyncExitStack() as stack:
+        yield Acme(kind, server, stack)
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    with Echo() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
