@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tenantry")
 
 QUEUE_LIMIT = 10_000
+IDLE_LIMIT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,15 @@ Hook: TypeAlias = "Callable[[Event], None]"
 
 
 class EventStream:
-    """Delivers events to hooks on one thread that exists while there are hooks and events.
+    """Delivers events to hooks on one thread that exists while there are events.
 
-    `lost` counts events that were dropped because hooks were too slow. Safe across a fork: the
+    `lost` counts events that were dropped: hooks were too slow, or the stream was closed. Safe across a fork: the
     child starts with an empty queue and its own thread.
     """
 
     def __init__(self) -> None:
         self._hooks: tuple[Hook, ...] = ()
-        self._broken: set[Hook] = set()
+        self._broken: list[Hook] = []
         self.after_fork()
         survives_fork(self)
 
@@ -113,10 +114,12 @@ class EventStream:
 
     def subscribe(self, hook: Hook) -> Callable[[], None]:
         """Send every event to `hook` from now on; returns what ends the subscription."""
-        self._hooks = (*self._hooks, hook)
+        with self._condition:
+            self._hooks = (*self._hooks, hook)
 
         def unsubscribe() -> None:
-            self._hooks = tuple(other for other in self._hooks if other is not hook)
+            with self._condition:
+                self._hooks = tuple(other for other in self._hooks if other is not hook)
 
         return unsubscribe
 
@@ -124,15 +127,12 @@ class EventStream:
         if not self._hooks:
             return
         with self._condition:
-            if len(self._queue) >= QUEUE_LIMIT:
+            if len(self._queue) >= QUEUE_LIMIT or self._closing:
                 self.lost += 1
                 return
             self._queue.append(event)
-            if self._thread is None and not self._closing:
-                self._thread = threading.Thread(
-                    target=self._deliver, name="tenantry-events", daemon=True
-                )
-                self._thread.start()
+            if self._thread is None:
+                self._thread = self._started()
             self._condition.notify()
 
     def close(self, timeout: float = 2.0) -> None:
@@ -144,12 +144,21 @@ class EventStream:
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
+    def _started(self) -> threading.Thread | None:
+        thread = threading.Thread(target=self._deliver, name="tenantry-events", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            # The process can have no more threads, or is ending: whoever publishes goes on.
+            return None
+        return thread
+
     def _deliver(self) -> None:
         while True:
             with self._condition:
-                while not self._queue and not self._closing:
-                    self._condition.wait()
+                self._condition.wait_for(lambda: self._queue or self._closing, IDLE_LIMIT)
                 if not self._queue:
+                    self._thread = None
                     return
                 event = self._queue.popleft()
             for hook in self._hooks:
@@ -158,8 +167,8 @@ class EventStream:
     def _call(self, hook: Hook, event: Event) -> None:
         try:
             hook(event)
-        except Exception:
+        except BaseException:  # noqa: BLE001  # not even SystemExit may end the others' events
             # Once per hook: a broken hook must not fill the log of a busy service.
-            if hook not in self._broken:
-                self._broken.add(hook)
+            if not any(hook is known for known in self._broken):
+                self._broken.append(hook)
                 log.exception("tenantry: a hook failed on %s", type(event).__name__)

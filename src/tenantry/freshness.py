@@ -18,6 +18,7 @@ TRANSIENT_CAP_UNUSABLE = 5.0
 DENIED_DELAYS = (30.0, 60.0, 120.0, 300.0)
 FORCED_BASE = 5.0
 FORCED_CAP = 600.0
+SHORTEST = 1.0  # seconds from one refresh to the next, where a secret lives that long
 
 
 class Freshness(Enum):
@@ -68,11 +69,13 @@ def limits(
     Jitter keeps tenants that started together from refreshing together: up to a tenth of the life
     earlier for a secret that expires, a tenth of `every` to either side for one that does not.
     """
-    if lifetime is None:
+    if lifetime is None or math.isinf(lifetime):
         soft = got + policy.every * (0.9 + 0.2 * dice)
         return Limits(soft, soft + policy.max_stale)
     early = refresh_in if refresh_in is not None else lifetime * 2 / 3
-    soft = got + max(0.0, early - dice * lifetime / 10)
+    jitter = dice * min(lifetime / 10, early / 2)
+    # Whatever a source wishes: what is stale on arrival would be fetched without end.
+    soft = got + max(early - jitter, min(SHORTEST, lifetime / 2))
     return Limits(min(soft, got + lifetime), got + lifetime)
 
 
@@ -94,24 +97,27 @@ class Backoff:
         *,
         usable: bool,
         retry_after: float | None = None,
+        left: float = math.inf,
     ) -> Backoff:
         """Return the back-off after one more failure.
 
-        Transient failures double from 1 s to 60 s, to 5 s where nothing usable is held; whoever is
-        denied waits 30, 60, 120, 300 s, because a store's lockout counts attempts.
+        Transient failures double from 1 s to 60 s, to 5 s where nothing usable is held, and to
+        something between where what is held has few seconds `left`. Whoever is denied waits 30,
+        60, 120, 300 s, because a store's lockout counts attempts.
         """
-        delay = _delay(failure, self.failures, dice, usable=usable)
+        delay = _delay(failure, self.failures, dice, left if usable else 0.0)
         if retry_after is not None and failure is Failure.TRANSIENT:
             delay = min(max(delay, retry_after), TRANSIENT_CAP)
         return Backoff(self.failures + 1, now + delay)
 
 
-def _delay(failure: Failure, failures: int, dice: float, *, usable: bool) -> float:
+def _delay(failure: Failure, failures: int, dice: float, left: float) -> float:
     if failure is Failure.DENIED:
         return DENIED_DELAYS[min(failures, len(DENIED_DELAYS) - 1)]
-    cap = TRANSIENT_CAP if usable else TRANSIENT_CAP_UNUSABLE
-    spread: float = min(TRANSIENT_BASE * 2 ** min(failures, 10), cap) * (1 + dice / 2)
-    return min(spread, cap)
+    cap = min(TRANSIENT_CAP, max(TRANSIENT_CAP_UNUSABLE, left / 4))
+    # The cap leaves room for the jitter: those who failed together must not stay together.
+    delay: float = min(TRANSIENT_BASE * 2 ** min(failures, 10), cap / 1.5) * (1 + dice / 2)
+    return delay
 
 
 def forced_delay(unchanged: int) -> float:

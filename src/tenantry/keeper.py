@@ -8,11 +8,15 @@ flight. The lock guards state only, never I/O.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import threading
 import time
+import traceback
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Protocol
 
 from tenantry.errors import Failure, SourceError
@@ -73,19 +77,31 @@ class Change:
 class Flight:
     """One fetch on its way, and everybody who waits for it."""
 
-    __slots__ = ("done", "forced", "started")
+    __slots__ = ("done", "forced", "rejected", "started")
 
-    def __init__(self, started: float, *, forced: bool) -> None:
+    def __init__(
+        self, started: float, done: Future[None], *, forced: bool, rejected: bool = False
+    ) -> None:
         self.started = started
+        self.done = done
         self.forced = forced
-        self.done: Future[None] = Future()
+        self.rejected = rejected  # a 401 was the reason
 
     def wait(self, limit: float) -> None:
         wait([self.done], limit)
 
     async def await_(self, limit: float) -> None:
-        # asyncio.wait leaves the future alone when its caller is cancelled or out of time.
-        await asyncio.wait([asyncio.wrap_future(self.done)], timeout=limit)
+        loop, landed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake(_: Future[None]) -> None:
+            with suppress(RuntimeError):  # the loop was closed, and nobody waits any more
+                loop.call_soon_threadsafe(landed.set)
+
+        # Not asyncio.wrap_future: cancelled, it would take the flight of all others along.
+        self.done.add_done_callback(wake)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await landed.wait()
 
 
 class Keeper:
@@ -126,13 +142,18 @@ class Keeper:
 
     def tighten(self, policy: RefreshPolicy) -> None:
         """Obey the smaller of each limit: tenants that share a document share its limits."""
-        mine = self.policy
-        self.policy = RefreshPolicy(
-            every=min(mine.every, policy.every),
-            max_stale=min(mine.max_stale, policy.max_stale),
-            overlap=min(mine.overlap, policy.overlap),
-            wait=min(mine.wait, policy.wait),
-        )
+        with self._lock:
+            mine, held = self.policy, self.held
+            self.policy = RefreshPolicy(
+                every=min(mine.every, policy.every),
+                max_stale=min(mine.max_stale, policy.max_stale),
+                overlap=min(mine.overlap, policy.overlap),
+                wait=min(mine.wait, policy.wait),
+            )
+            if held is not None and self.policy != mine:
+                new = self._limits(held.got, held.document)
+                sooner = Limits(min(held.limits.soft, new.soft), min(held.limits.hard, new.hard))
+                self.held = replace(held, limits=sooner)
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -154,12 +175,12 @@ class Keeper:
             await flight.await_(self.policy.wait)
         return held or self._arrived()
 
-    def better(self, used: Secret, read: Callable[[Held], Secret]) -> Secret | None:
+    def better(self, used: Secret, read: Callable[[Held], Secret | None]) -> Secret | None:
         """Return another secret than `used`, which the service rejected, or None.
 
         Args:
             used: the secret that was answered with 401.
-            read: takes the secret in question out of a document.
+            read: takes the secret in question out of a document, None where it is not in there.
         """
         found, flight = self._rejected(used, read)
         if flight is not None:
@@ -167,7 +188,7 @@ class Keeper:
             found = self._other(used, read)
         return found
 
-    async def abetter(self, used: Secret, read: Callable[[Held], Secret]) -> Secret | None:
+    async def abetter(self, used: Secret, read: Callable[[Held], Secret | None]) -> Secret | None:
         """Do what `better` does, without holding up the event loop."""
         found, flight = self._rejected(used, read)
         if flight is not None:
@@ -182,7 +203,9 @@ class Keeper:
     def refresh(self) -> Flight:
         """Start a flight now, past any back-off, or join the one that is on its way."""
         with self._lock:
-            return self._start(self.clock(), forced=True)
+            now = self.clock()
+            self._give_up_late_flight(now)
+            return self._start(now, forced=True)
 
     def freshness(self) -> Freshness:
         held = self.held
@@ -219,78 +242,106 @@ class Keeper:
             raise Unavailable(self.error, max(0.0, self.backoff.until - now))
 
     def _rejected(
-        self, used: Secret, read: Callable[[Held], Secret]
+        self, used: Secret, read: Callable[[Held], Secret | None]
     ) -> tuple[Secret | None, Flight | None]:
-        held = self.held
-        if held is not None and (current := read(held)) != used:
-            return current, None  # somebody was faster: compare first, ask later
         with self._lock:
             now = self.clock()
             self._give_up_late_flight(now)
+            held = self.held
+            current = None if held is None else read(held)
+            if current is not None and current != used:
+                return current, None  # somebody was faster: compare first, ask later
             if self._flight is not None and self._flight.forced:
                 return None, self._flight
-            if now < self._forced_until:
+            if now < self._forced_until or self._denied(now):
                 return self._previous_secret(used, read), None
-            return None, self._start(now, forced=True)
+            return None, self._start(now, forced=True, rejected=True)
 
-    def _other(self, used: Secret, read: Callable[[Held], Secret]) -> Secret | None:
+    def _denied(self, now: float) -> bool:
+        """Whether the source refuses us, and must not be asked again whoever wants it."""
+        denied = self.error is not None and self.error.failure is Failure.DENIED
+        return denied and not self.backoff.allows(now)
+
+    def _other(self, used: Secret, read: Callable[[Held], Secret | None]) -> Secret | None:
         """Return the current secret, else the previous one, if it is not the one used."""
-        held = self.held
-        if held is not None and (current := read(held)) != used:
-            return current
-        return self._previous_secret(used, read)
+        with self._lock:
+            held = self.held
+            current = None if held is None else read(held)
+            if current is not None and current != used:
+                return current
+            return self._previous_secret(used, read)
 
-    def _previous_secret(self, used: Secret, read: Callable[[Held], Secret]) -> Secret | None:
+    def _previous_secret(
+        self, used: Secret, read: Callable[[Held], Secret | None]
+    ) -> Secret | None:
         if self._previous is None or self.clock() >= self._previous[1]:
             return None
         previous = read(self._previous[0])
         return previous if previous != used else None
 
     def _give_up_late_flight(self, now: float) -> None:
-        if self._flight is not None and now - self._flight.started > FLIGHT_LIMIT:
+        flight = self._flight
+        if flight is not None and now - flight.started > FLIGHT_LIMIT:
             self._note_failure(SourceError(f"no answer within {FLIGHT_LIMIT:g} s"), now)
-            self._flight = None
+            self._land(flight)
 
     # -- flights ----------------------------------------------------------------------------------
 
-    def _start(self, now: float, *, forced: bool) -> Flight:
-        if self._flight is not None and (self._flight.forced or not forced):
-            return self._flight
-        flight = self._flight = Flight(now, forced=forced)
-        self._refresher.submit(self._lane, lambda: self._fly(flight))
+    def _start(self, now: float, *, forced: bool, rejected: bool = False) -> Flight:
+        before = self._flight
+        if before is not None and (before.forced or not forced):
+            return before
+        # What flies already may bring the rejected value: whoever waits for it waits on.
+        done = Future[None]() if before is None else before.done
+        flight = self._flight = Flight(now, done, forced=forced, rejected=rejected)
+        try:
+            self._refresher.submit(self._lane, lambda: self._fly(flight))
+        except RuntimeError:
+            self._note_failure(SourceError("this process cannot start another thread"), now)
+            self._land(flight)
         return flight
 
     def _fly(self, flight: Flight) -> None:
-        change: Change | None = None
+        if self._flight is not flight:
+            return  # given up, or overtaken, before a thread was free for it
         try:
             change = self._delivered(flight, self._fetch(forced=flight.forced))
-        except SourceError as error:
-            change = self._failed(flight, error)
-        except Exception as error:  # noqa: BLE001  # whatever a source raises is its failure
-            failure = SourceError(f"the source failed with {type(error).__name__}")
-            failure.__cause__ = error
-            change = self._failed(flight, failure)
+        except BaseException as error:  # noqa: BLE001  # whatever a source raises is its failure
+            change = self._failed(flight, _worded(error))
         finally:
-            flight.done.set_result(None)
+            with self._lock:
+                self._land(flight)
         self._on_change(change)
 
     def _delivered(self, flight: Flight, document: Document) -> Change:
-        if document.lifetime is not None and document.lifetime <= 0:
+        if document.lifetime is not None and not document.lifetime > 0:
             reason = "the secret arrived already expired"
             raise SourceError(reason, hint="compare this machine's clock with the source's")
         with self._lock:
             now = self.clock()
+            if self._overtaken(flight):
+                return Change(self.held, None, None, 0.0, usable=True)
             held = Held(document, self._limits(now, document), now)
             before, self.held = self.held, held
             changed = before is not None and not before.document.same_content(document)
             if before is not None and changed:
                 self._previous = (before, now + self.policy.overlap)
-            if flight.forced:
-                self._unchanged = 0 if changed else self._unchanged + 1
-                self._forced_until = now if changed else now + forced_delay(self._unchanged - 1)
+            self._pace_forced(flight, now, changed=changed)
             self.error, self.backoff = None, Backoff()
             self._land(flight)
         return Change(held, before if changed else None, None, 0.0, usable=True)
+
+    def _overtaken(self, flight: Flight) -> bool:
+        """Whether a flight that started later has delivered: what this one brings is older."""
+        held = self.held
+        return self._flight is not flight and held is not None and held.got >= flight.started
+
+    def _pace_forced(self, flight: Flight, now: float, *, changed: bool) -> None:
+        if changed:
+            self._unchanged, self._forced_until = 0, now
+        elif flight.rejected:
+            self._forced_until = now + forced_delay(self._unchanged)
+            self._unchanged += 1
 
     def _limits(self, now: float, document: Document) -> Limits:
         return limits(
@@ -304,8 +355,10 @@ class Keeper:
     def _failed(self, flight: Flight, error: SourceError) -> Change:
         with self._lock:
             now = self.clock()
+            if self._overtaken(flight):
+                return Change(self.held, None, None, 0.0, usable=True)
             usable = self._note_failure(error, now)
-            if flight.forced:
+            if flight.rejected:
                 self._forced_until = self.backoff.until
             self._land(flight)
             retry_in = self.backoff.until - now
@@ -317,10 +370,27 @@ class Keeper:
         failure = Failure.TRANSIENT if error.failure is Failure.ABSENT else error.failure
         self.error = error
         self.backoff = self.backoff.after(
-            failure, now, self._dice(), usable=usable, retry_after=error.retry_after
+            failure,
+            now,
+            self._dice(),
+            usable=usable,
+            retry_after=error.retry_after,
+            left=math.inf if held is None else held.limits.hard - now,
         )
         return usable
 
     def _land(self, flight: Flight) -> None:
         if self._flight is flight:
             self._flight = None
+            flight.done.set_result(None)
+
+
+def _worded(error: BaseException) -> SourceError:
+    """Say where a source failed, and not what its exception says: that may quote a secret."""
+    if isinstance(error, SourceError):
+        return error
+    where = ""
+    if error.__traceback__ is not None:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f" at {PurePath(frame.filename).name}:{frame.lineno}"
+    return SourceError(f"the source failed with {type(error).__name__}{where}")

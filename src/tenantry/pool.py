@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tenantry.forks import survives_fork
@@ -37,24 +38,14 @@ class Pool(Generic[K, V]):
         Raises:
             Exception: whatever `build` raises.
         """
-        try:
+        with suppress(KeyError):
             return self.built[key]
-        except KeyError:
-            pass
         with self._lock:
             turn = self._building.setdefault(key, threading.Lock())
         with turn:
-            if key in self.built:
+            with suppress(KeyError):  # not "if key in": it may be evicted in between
                 return self.built[key]
-            try:
-                value = build()
-                with self._lock:
-                    # After a failed build two waiters may build side by side: the first one counts.
-                    value = self.built.setdefault(key, value)
-            finally:
-                with self._lock:
-                    self._building.pop(key, None)
-            return value
+            return self._build(key, build)
 
     def evict(self, key: K) -> V | None:
         """Forget the key's value and return it; who holds it keeps it."""
@@ -67,6 +58,16 @@ class Pool(Generic[K, V]):
             values = list(self.built.values())
             self.built.clear()
         return values
+
+    def _build(self, key: K, build: Callable[[], V]) -> V:
+        try:
+            value = build()
+            with self._lock:
+                # After a failed build two waiters may build side by side: the first one counts.
+                return self.built.setdefault(key, value)
+        finally:
+            with self._lock:
+                self._building.pop(key, None)
 
     def __iter__(self) -> Iterator[K]:
         return iter(list(self.built))

@@ -5,6 +5,7 @@ A lane is a source. Lanes do not wait for each other, so a store that hangs cann
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger("tenantry")
 
 THREADS_PER_LANE = 8
 IDLE_LIMIT = 10.0
@@ -24,8 +27,11 @@ class Refresher:
     Threads are daemons, so a store that hangs does not keep a process from ending.
     """
 
-    def __init__(self, *, threads_per_lane: int = THREADS_PER_LANE) -> None:
+    def __init__(
+        self, *, threads_per_lane: int = THREADS_PER_LANE, idle_limit: float = IDLE_LIMIT
+    ) -> None:
         self._threads_per_lane = threads_per_lane
+        self._idle_limit = idle_limit
         self.after_fork()
         survives_fork(self)
 
@@ -35,10 +41,14 @@ class Refresher:
         self._lanes: dict[str, _Lane] = {}
 
     def submit(self, lane: str, job: Callable[[], None]) -> None:
-        """Run `job` on a thread of `lane` as soon as one is free; never blocks."""
+        """Run `job` on a thread of `lane` as soon as one is free; never blocks.
+
+        Raises:
+            RuntimeError: the process can have no more threads, or is ending.
+        """
         with self._lock:
             if lane not in self._lanes:
-                self._lanes[lane] = _Lane(lane, self._threads_per_lane)
+                self._lanes[lane] = _Lane(lane, self._threads_per_lane, self._idle_limit)
             chosen = self._lanes[lane]
         chosen.submit(job)
 
@@ -52,9 +62,10 @@ class Refresher:
 
 
 class _Lane:
-    def __init__(self, name: str, limit: int) -> None:
+    def __init__(self, name: str, limit: int, idle_limit: float) -> None:
         self._name = name
         self._limit = limit
+        self._idle_limit = idle_limit
         self._ready = threading.Condition()  # guards all below
         self._jobs: deque[Callable[[], None]] = deque()
         self._threads = 0
@@ -68,7 +79,20 @@ class _Lane:
                 self._ready.notify()
                 return
             self._threads += 1
-        threading.Thread(target=self._run, name=f"tenantry-{self._name}", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name=f"tenantry-{self._name}", daemon=True).start()
+        except RuntimeError:
+            if self._taken_back(job):
+                raise
+
+    def _taken_back(self, job: Callable[[], None]) -> bool:
+        """Withdraw a job that got no thread, unless another thread of the lane can see to it."""
+        with self._ready:
+            self._threads -= 1
+            if self._threads or job not in self._jobs:
+                return False
+            self._jobs.remove(job)
+            return True
 
     def close(self) -> None:
         with self._ready:
@@ -81,12 +105,15 @@ class _Lane:
             job = self._next()
             if job is None:
                 return
-            job()
+            try:
+                job()
+            except BaseException as error:  # noqa: BLE001  # a thread lost would be a slot lost
+                log.warning("tenantry: a job of %s failed: %s", self._name, type(error).__name__)
 
     def _next(self) -> Callable[[], None] | None:
         with self._ready:
             self._idle += 1
-            self._ready.wait_for(lambda: self._jobs or self._closed, timeout=IDLE_LIMIT)
+            self._ready.wait_for(lambda: self._jobs or self._closed, timeout=self._idle_limit)
             self._idle -= 1
             if self._jobs:
                 return self._jobs.popleft()

@@ -69,6 +69,7 @@ class ClientRegistry:
         self._events = events
         self._closed = False
         self._clients: Pool[tuple[str | None, str | None], EndpointClients] = Pool()
+        self._superseded: list[EndpointClients] = []  # evicted, and perhaps still held by somebody
 
     @classmethod
     def open(
@@ -152,8 +153,15 @@ class ClientRegistry:
         for name, endpoint in self._clients:
             if name == tenant:
                 clients = self._clients.evict((name, endpoint))
-                for kind in () if clients is None else clients.built:
-                    self._events.publish(ClientEvicted(tenant, endpoint or "", kind))
+                if clients is not None:
+                    self._let_go(clients)
+
+    def _let_go(self, clients: EndpointClients) -> None:
+        for kind in clients.built:
+            self._events.publish(ClientEvicted(clients.tenant, clients.endpoint, kind))
+        clients.release()
+        still_held = [each for each in self._superseded if each.held]
+        self._superseded = [*still_held, clients]
 
     # -- knowing ----------------------------------------------------------------------------------
 
@@ -268,7 +276,12 @@ class ClientRegistry:
 
     def _endpoint(self, tenant: str | None, endpoint: str | None) -> EndpointClients:
         name = current_tenant() if tenant is None else tenant
-        return self._clients.get((name, endpoint), lambda: self._build(name, endpoint))
+        clients = self._clients.get((name, endpoint), lambda: self._build(name, endpoint))
+        if self._closed:  # while they were built
+            self._clients.evict((name, endpoint))
+            clients.shut(RegistryClosedError)
+            raise RegistryClosedError
+        return clients
 
     def _build(self, name: str, endpoint: str | None) -> EndpointClients:
         if self._closed:
@@ -289,7 +302,8 @@ class ClientRegistry:
 
     def _shut(self) -> list[EndpointClients]:
         self._closed = True
-        everyone = self._clients.clear()
+        everyone = [*self._clients.clear(), *self._superseded]
+        self._superseded = []
         for clients in everyone:
             clients.shut(RegistryClosedError)
         return everyone

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, NoReturn, SupportsIndex, final
+from typing import Any, Final, NoReturn, Self, SupportsIndex, final
 
 from tenantry.errors import Failure, SourceError
 
 REDACTED: Final = "**********"
 MAX_LENGTH: Final = 16_384  # characters; what servers accept as one header
 
-_PRINTABLE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
+_PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
 @final
@@ -43,8 +43,13 @@ class Secret:
         return f"<Secret {REDACTED}{version}>"
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        message = "a Secret is not pickled: send the reference and fetch it where it is needed"
-        raise TypeError(message)
+        raise _not_pickled(self)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
 
 @final
@@ -68,13 +73,23 @@ class Document:
         lifetime: float | None = None,
         refresh_in: float | None = None,
     ) -> None:
-        self._content = content
+        # A copy: what a function returns may be its own, and change under those who compare.
+        self._content = content if isinstance(content, str) else dict(content)
         self.version = version
         self.lifetime = lifetime
         self.refresh_in = refresh_in
 
     def __repr__(self) -> str:
         return f"<Document {REDACTED} version={self.version or '-'}>"
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise _not_pickled(self)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
     def same_content(self, other: Document) -> bool:
         return self._content == other._content
@@ -100,7 +115,8 @@ class Document:
             field = setting if setting in fields or len(fields) != 1 else next(iter(fields))
         if field not in fields:
             known = ", ".join(sorted(map(str, fields))) or "none"
-            reason = f"the document has no field {field!r}; it has: {known}"
+            lacks = f"no field {field!r}" if field else "not exactly one field"
+            reason = f"the document has {lacks}; it has: {known}"
             raise SourceError(reason, failure=Failure.ABSENT, hint="say `field:` in the reference")
         return fields[field]
 
@@ -119,7 +135,7 @@ def _json_object(text: str) -> Mapping[str, Any] | None:
         return None
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, dict) else None
 
@@ -136,6 +152,11 @@ def _checked(value: object) -> str:
     if not _PRINTABLE.fullmatch(text):
         raise _unusable("holds a line break, a control or non-ASCII character, or outer spaces")
     return text
+
+
+def _not_pickled(it: Secret | Document) -> TypeError:
+    name = type(it).__name__
+    return TypeError(f"a {name} is not pickled: send the reference and fetch it where it is needed")
 
 
 def _unusable(fault: str) -> SourceError:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tenantry.clients.boundary import Boundary
 from tenantry.clients.gate import ADMIN_API_KEY, API_KEY, HEADERS, QUERY, Gate, Slot
-from tenantry.clients.http import (
-    AsyncSealedHttpClient,
-    SealedHttpClient,
-    httpx,
-    limits,
-    ssl_context,
-)
+from tenantry.clients.http import httpx, limits, ssl_context
 from tenantry.clients.options import azure_arguments, openai_arguments
 from tenantry.clients.sealed import (
     SealedAsyncAzureOpenAI,
@@ -20,12 +15,19 @@ from tenantry.clients.sealed import (
     SealedAzureOpenAI,
     SealedOpenAI,
 )
-from tenantry.clients.transport import AsyncTransport, SyncTransport, async_pool, sync_pool
+from tenantry.clients.transport import (
+    AsyncSealedHttpClient,
+    AsyncTransport,
+    SealedHttpClient,
+    SyncTransport,
+    async_pool,
+    sync_pool,
+)
 from tenantry.events import ClientBuilt, EventStream
 from tenantry.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
 
     from openai import AsyncOpenAI, OpenAI
 
@@ -65,7 +67,7 @@ class EndpointClients:
             self.gate.boundary = Boundary.of(httpx.URL(address))
         self._events = events
         self._clients: Pool[str, OpenAI | AsyncOpenAI] = Pool()
-        self._http: dict[str, SealedHttpClient | AsyncSealedHttpClient] = {}
+        self._http: MutableMapping[str, SealedHttpClient | AsyncSealedHttpClient] = {}
 
     def sync(self) -> OpenAI:
         built = self._clients.built.get(SYNC)
@@ -79,6 +81,16 @@ class EndpointClients:
     def built(self) -> tuple[str, ...]:
         """The classes of the clients that were built."""
         return tuple(type(client).__name__ for client in list(self._clients.built.values()))
+
+    @property
+    def held(self) -> bool:
+        """Whether a client is still in use, by the registry or by who was handed one."""
+        return bool(self._http)
+
+    def release(self) -> None:
+        """Let go of the clients: they live on as long as somebody else holds them."""
+        self._http = weakref.WeakValueDictionary(self._http)
+        self._clients.clear()
 
     def shut(self, reason: Callable[[], TenantryError]) -> None:
         """Let no new request through; what is in flight finishes."""

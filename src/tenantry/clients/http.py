@@ -1,4 +1,4 @@
-"""The http library that the installed SDK speaks, and the http clients that tenants get.
+"""The http library that the installed SDK speaks, and what tenants' connections are made with.
 
 openai 2 stands on httpx, openai 3 on its successor httpx2, which has the same interface. This file
 finds out which; nobody else imports either.
@@ -10,8 +10,6 @@ import functools
 import importlib
 import logging
 import ssl
-import weakref
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
     import httpx2 as httpx  # the name that both families are called by here
 
-    from tenantry.clients.gate import Gate
-    from tenantry.clients.transport import AsyncTransport, SyncTransport
     from tenantry.settings import PoolSettings, TimeoutSettings, TlsSettings
 
     BaseClient = httpx.Client
@@ -44,8 +40,8 @@ if not TYPE_CHECKING:
     httpx = importlib.import_module(_family())
 
 __all__ = [
-    "AsyncSealedHttpClient",
-    "SealedHttpClient",
+    "BaseAsyncClient",
+    "BaseClient",
     "httpx",
     "limits",
     "ssl_context",
@@ -55,65 +51,22 @@ __all__ = [
 log = logging.getLogger("tenantry")
 
 
-class SealedHttpClient(BaseClient):
-    """The http client under every sync SDK client of one tenant, clones included.
+def ssl_context(tls: TlsSettings) -> ssl.SSLContext:
+    """Return the one context of all tenants with these settings; 95 % of a client's cost.
 
-    `close()` closes nothing, because clones share it: only the registry may `dispose()` of it.
+    Raises:
+        ConfigError: `tls.ca` is not a readable PEM file.
     """
-
-    def __init__(self, gate: Gate, transport: SyncTransport) -> None:
-        super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
-        self.gate = gate
-        self._pools = transport
-        _dispose_when_unused(self, transport)
-
-    def close(self) -> None:
-        """Do nothing: other clones go on using the connections."""
-
-    def dispose(self) -> None:
-        """Close the connections."""
-        self._pools.dispose()
-
-
-class AsyncSealedHttpClient(BaseAsyncClient):
-    """The http client under every async SDK client of one tenant; see `SealedHttpClient`."""
-
-    def __init__(self, gate: Gate, transport: AsyncTransport) -> None:
-        super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
-        self.gate = gate
-        self._pools = transport
-        _dispose_when_unused(self, transport)
-
-    async def aclose(self) -> None:
-        """Do nothing: other clones go on using the connections."""
-
-    def dispose(self) -> None:
-        """Close the connections, each on its own loop; does not wait."""
-        self._pools.dispose()
-
-    async def adispose(self) -> None:
-        """Close the connections of the running loop, and those of others without waiting."""
-        await self._pools.adispose()
-
-
-def _dispose_when_unused(http: object, transport: SyncTransport | AsyncTransport) -> None:
-    """Close the connections once nobody holds a client that could use them."""
-    weakref.finalize(http, transport.dispose).atexit = False
-
-
-def _no_cookies() -> CookieJar:
-    # A cookie that one request brought would go along with every later one.
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    return _ssl_context(tls.ca, verify=tls.verify)
 
 
 @functools.lru_cache(maxsize=256)
-def ssl_context(tls: TlsSettings) -> ssl.SSLContext:
-    """Return the one context of all tenants with these settings; 95 % of a client's cost."""
-    if not tls.verify:
+def _ssl_context(ca: Path | None, *, verify: bool) -> ssl.SSLContext:
+    if not verify:
         log.warning("tenantry: TLS certificates are not verified: `tls: {verify: false}`")
         return httpx.create_ssl_context(verify=False, trust_env=False)
-    if tls.ca is not None:
-        return _trusting(tls.ca)
+    if ca is not None:
+        return _trusting(ca)
     return httpx.create_ssl_context(trust_env=False)
 
 

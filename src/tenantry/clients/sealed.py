@@ -22,6 +22,8 @@ NO_KEY = "<missing API key>"
 _KEYS = frozenset({"", NO_KEY, API_KEY})
 
 _AZURE_ADDRESS = ("_azure_endpoint", "_azure_deployment")  # private, and pinned by tests
+# Where WebSockets go, and regions: what the gate cannot check, or knows by their base URL.
+_ADDRESSES = ("data_residency", "websocket_base_url")
 _PASSED = ("organization", "project", "admin_api_key")
 
 
@@ -30,7 +32,7 @@ class Sealed:
 
     if TYPE_CHECKING:
         _client: Any
-        base_url: Any
+        _strict_response_validation: bool
         api_key: str
     _own_webhook_secret: str | None = None
 
@@ -39,7 +41,7 @@ class Sealed:
         _refuse_credentials(gate, options)
         super().__init__(**options)
         self._restore(options)
-        _check_address(gate, self.base_url)
+        _check_address(gate, self)
 
     @property
     def gate(self) -> Gate:
@@ -69,13 +71,7 @@ class Sealed:
         if hasattr(self, "_ambient_authorizations"):
             vars(self)["_ambient_authorizations"] = frozenset[str]()
 
-    @property
-    def webhook_secret(self) -> str | None:
-        """The secret that signs webhooks, as it is held now; reading it never waits.
-
-        Raises:
-            CredentialUnavailableError: where the tenant has one that was not fetched yet.
-        """
+    def _held_webhook_secret(self) -> str | None:
         webhook = self.gate.webhook
         if self._own_webhook_secret is not None or webhook is None:
             return self._own_webhook_secret
@@ -91,20 +87,33 @@ class Sealed:
             )
         return secret.reveal()
 
-    @webhook_secret.setter
-    def webhook_secret(self, value: str | None) -> None:
+    def _keep_webhook_secret(self, value: str | None) -> None:
         self._own_webhook_secret = None if value == WEBHOOK_SECRET else value
 
     if not TYPE_CHECKING:  # a type checker sees the SDK's own signatures
+        webhook_secret = property(
+            _held_webhook_secret,
+            _keep_webhook_secret,
+            doc="""The secret that signs webhooks, as it is held now; reading it never waits.
+
+            Raises:
+                CredentialUnavailableError: where the tenant has one that was not fetched yet.
+            """,
+        )
 
         def copy(self, **options: Any) -> Sealed:
             if options.get("http_client") not in (None, self._client):
                 raise self.gate.refusal("another http_client would not pass the tenant's gate")
+            for name in _ADDRESSES:
+                if options.get(name) not in (None, getattr(self, name, None)):
+                    raise self.gate.refusal(f"{name} is not an option: the address is the tenant's")
             # The SDK would read the property to pass it on, while nothing may be held yet.
             own = self._own_webhook_secret or WEBHOOK_SECRET
-            return super().copy(
-                **{**options, "webhook_secret": options.get("webhook_secret") or own}
-            )
+            options["webhook_secret"] = options.get("webhook_secret") or own
+            # Private, and pinned by tests: the SDK's copies forget it.
+            strict = {"_strict_response_validation": self._strict_response_validation}
+            options["_extra_kwargs"] = {**strict, **options.get("_extra_kwargs", {})}
+            return super().copy(**options)
 
         with_options = copy
 
@@ -171,8 +180,9 @@ def _refuse_credentials(gate: Gate, options: dict[str, Any]) -> None:
             raise gate.refusal(f"{name} is not an option: the credential is the tenant's own")
 
 
-def _check_address(gate: Gate, base_url: Any) -> None:
+def _check_address(gate: Gate, client: Any) -> None:
     """Hold a client to the address that the tenant's first client had."""
+    base_url = client.base_url
     if gate.boundary is None:
         gate.boundary = Boundary.of(base_url)
     elif reason := gate.boundary.objection(base_url):

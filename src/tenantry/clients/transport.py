@@ -1,4 +1,4 @@
-"""Connection pools under a tenant's http clients: one per process, and per event loop.
+"""A tenant's http clients, and the connection pools under them: per process, and event loop.
 
 A client that somebody holds works in whatever loop or child process it is used: the pool is picked
 at each request. Each hop, redirects included, passes the gate's boundary check before it is sent.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import weakref
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
-from tenantry.clients.http import httpx
+from tenantry.clients.http import BaseAsyncClient, BaseClient, httpx
 from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
@@ -34,6 +36,57 @@ def async_pool(context: ssl.SSLContext, limits: httpx.Limits, proxy: str | None)
     return lambda: httpx.AsyncHTTPTransport(
         verify=context, limits=limits, proxy=proxy, trust_env=False
     )
+
+
+class SealedHttpClient(BaseClient):
+    """The http client under every sync SDK client of one tenant, clones included.
+
+    `close()` closes nothing, because clones share it: only the registry may `dispose()` of it.
+    """
+
+    def __init__(self, gate: Gate, transport: SyncTransport) -> None:
+        super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
+        self.gate = gate
+        self._pools = transport
+        _dispose_when_unused(self, transport)
+
+    def close(self) -> None:
+        """Do nothing: other clones go on using the connections."""
+
+    def dispose(self) -> None:
+        """Close the connections."""
+        self._pools.dispose()
+
+
+class AsyncSealedHttpClient(BaseAsyncClient):
+    """The http client under every async SDK client of one tenant; see `SealedHttpClient`."""
+
+    def __init__(self, gate: Gate, transport: AsyncTransport) -> None:
+        super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
+        self.gate = gate
+        self._pools = transport
+        _dispose_when_unused(self, transport)
+
+    async def aclose(self) -> None:
+        """Do nothing: other clones go on using the connections."""
+
+    def dispose(self) -> None:
+        """Close the connections, each on its own loop; does not wait."""
+        self._pools.dispose()
+
+    async def adispose(self) -> None:
+        """Close the connections of the running loop, and those of others without waiting."""
+        await self._pools.adispose()
+
+
+def _dispose_when_unused(http: object, transport: SyncTransport | AsyncTransport) -> None:
+    """Close the connections once nobody holds a client that could use them."""
+    weakref.finalize(http, transport.dispose).atexit = False
+
+
+def _no_cookies() -> CookieJar:
+    # A cookie that one request brought would go along with every later one.
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 class SyncTransport(httpx.BaseTransport):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import count
 from typing import Any
+
+from pydantic import BaseModel
 
 from tenantry.errors import Site
 
@@ -37,16 +41,24 @@ class Sited(dict[str, Any]):
 
 
 def sited(value: object, site: Site = CODE) -> Any:
-    """Return a plain value with `Sited` mappings in place of others."""
+    """Return a plain value with `Sited` mappings in place of others, models included."""
+    # Nothing but a column tells places in code apart; without a line it is not shown.
+    return _sited(value, (replace(site, column=number) for number in count(1)))
+
+
+def _sited(value: object, places: Iterator[Site]) -> Any:
     if isinstance(value, Sited):
         return value
+    if isinstance(value, BaseModel):
+        value = {name: getattr(value, name) for name in sorted(value.model_fields_set)}
     if isinstance(value, Mapping):
-        result = Sited(site)
+        result = Sited(next(places))
         for key, inner in value.items():
-            result.put(str(key), sited(inner, site), site)
+            site = next(places)
+            result.put(str(key), _sited(inner, places), site)
         return result
     if isinstance(value, (list, tuple)):
-        return [sited(inner, site) for inner in value]
+        return [_sited(inner, places) for inner in value]
     return value
 
 
@@ -59,6 +71,19 @@ def site_of(root: object, path: tuple[str | int, ...]) -> Site | None:
             root = root.get(step)
         elif isinstance(root, list) and isinstance(step, int) and step < len(root):
             root = root[step]
-        else:
+            found = root.site if isinstance(root, Sited) else found
+        elif not isinstance(root, list):  # a list may stand for the mapping that it is in
             break
     return found
+
+
+def is_said(root: object, path: tuple[str | int, ...]) -> bool:
+    """Say whether a value other than null was written at `path`, and under that very name."""
+    for step in path:
+        if isinstance(root, Sited) and isinstance(step, str):
+            root = root.get(step)
+        elif isinstance(root, list) and isinstance(step, int) and step < len(root):
+            root = root[step]
+        elif not isinstance(root, list):
+            return False
+    return root is not None

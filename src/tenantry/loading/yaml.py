@@ -8,7 +8,8 @@ up to is bounded.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -33,8 +34,11 @@ _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_INTEGER = re.compile(r"[-+]?[0-9]{1,18}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?")
+# As many digits as Python reads and writes; what is longer stays text, so that no digit is lost.
+_INTEGER = re.compile(r"[-+]?[0-9]{1,4300}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}")
+_FLOAT = re.compile(
+    r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]{1,3})?|[0-9]+[eE][-+]?[0-9]{1,3})"
+)
 _NUMERIC_START = frozenset("+-.0123456789")
 
 
@@ -52,12 +56,20 @@ def read_yaml(
         site = Site(file, mark.line + 1, mark.column + 1) if mark is not None else Site(file)
         said = " ".join(part for part in (error.context, error.problem) if part)
         problems.append(Problem(f"not YAML: {said}", site=site, hint=_syntax_hint(text, site)))
-    except yaml.YAMLError as error:
-        character = getattr(error, "reason", "it has a character that YAML does not allow")
-        problems.append(Problem(f"not YAML: {character}", site=Site(file)))
+    except yaml.reader.ReaderError as error:
+        site = site_of_byte(text.encode(errors="replace"), error.position, file)
+        problems.append(Problem(f"not YAML: {error.reason}", site=site))
+    except UnicodeEncodeError as error:  # a variable whose bytes are not UTF-8
+        problems.append(Problem(f"not YAML: {error.reason}", site=Site(file)))
     except _TooMuchError as error:
         problems.append(Problem(str(error), site=error.site))
     return None
+
+
+def site_of_byte(content: bytes, position: int, file: str) -> Site:
+    """Return the line and column at which a byte of a file stands."""
+    before = content[:position].decode(errors="replace")
+    return Site(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 def _syntax_hint(text: str, site: Site) -> str:
@@ -76,15 +88,25 @@ class _TooMuchError(Exception):
         self.site = site
 
 
+class _Anchored(NamedTuple):
+    """What an alias stands for, how many values that is, and how deep they are nested."""
+
+    value: object
+    size: int
+    height: int
+
+
 class _Builder:
-    """Builds one document; `_stack` holds the open collections, outermost first."""
+    """Builds one document; `_path` has the keys of the open mappings, outermost first."""
 
     def __init__(self, file: str, problems: list[Problem], expand: Expand | None) -> None:
         self._file = file
         self._problems = problems
         self._expand = expand
-        self._anchors: dict[str, tuple[object, int]] = {}
+        self._anchors: dict[str, _Anchored] = {}
+        self._path: list[str] = []
         self._nodes = 0
+        self._deepest = 0
 
     def build(self, text: str) -> object:
         loader = Loader(text)
@@ -112,19 +134,27 @@ class _Builder:
         if kind is yaml.ScalarEvent:
             value = self._scalar(event)
             if event.anchor is not None:
-                self._anchors[event.anchor] = (value, 1)
+                self._anchors[event.anchor] = _Anchored(value, 1, 0)
             return value
         if kind is yaml.AliasEvent:
-            return self._alias(event)
-        if depth >= MAX_DEPTH:
-            message = f"nested deeper than {MAX_DEPTH} levels"
-            raise _TooMuchError(message, self._site(event))
-        before = self._nodes
+            return self._alias(event, depth)
+        self._descend(depth + 1, event)
         read = self._mapping if kind is yaml.MappingStartEvent else self._sequence
+        if event.anchor is None:
+            return read(loader, event, depth + 1)
+        nodes, deepest = self._nodes, self._deepest
+        self._deepest = depth + 1
         value = read(loader, event, depth + 1)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = (value, self._nodes - before + 1)
+        size, height = self._nodes - nodes + 1, self._deepest - depth
+        self._anchors[event.anchor] = _Anchored(value, size, height)
+        self._deepest = max(deepest, self._deepest)
         return value
+
+    def _descend(self, depth: int, event: Any) -> None:
+        if depth > MAX_DEPTH:
+            message = f"nested deeper than {MAX_DEPTH} levels, aliases followed"
+            raise _TooMuchError(message, self._site(event))
+        self._deepest = max(self._deepest, depth)
 
     def _count(self, nodes: int, event: Any) -> None:
         self._nodes += nodes
@@ -132,14 +162,19 @@ class _Builder:
             message = f"more than {MAX_NODES} values once aliases are followed"
             raise _TooMuchError(message, self._site(event))
 
-    def _alias(self, event: Any) -> object:
+    def _alias(self, event: Any, depth: int) -> object:
         if event.anchor not in self._anchors:
-            message = f"no anchor &{event.anchor} stands before this alias"
-            self._problems.append(Problem(message, site=self._site(event)))
+            # It may be a secret that begins with `*` and should have been quoted.
+            message = "no anchor of this name (not shown) stands before the alias"
+            self._problem(message, self._site(event), "a text that begins with * is quoted")
             return None
-        value, size = self._anchors[event.anchor]
+        value, size, height = self._anchors[event.anchor]
         self._count(size, event)
+        self._descend(depth + height, event)
         return value
+
+    def _problem(self, message: str, site: Site, hint: str = "") -> None:
+        self._problems.append(Problem(message, ".".join(self._path), site, hint))
 
     def _sequence(self, loader: Any, event: Any, depth: int) -> list[object]:
         items: list[object] = []
@@ -153,31 +188,32 @@ class _Builder:
         while type(event := loader.get_event()) is not yaml.MappingEndEvent:
             site = self._site(event)
             is_merge = type(event) is yaml.ScalarEvent and event.value == "<<" and event.implicit[0]
-            key = self._node(loader, event, depth)
+            key = self._key(self._node(loader, event, depth), event)
+            self._path.append("<<" if is_merge else key)
             value = self._node(loader, loader.get_event(), depth)
             if is_merge:
                 merged += value if isinstance(value, list) else [value]
+            elif key in result:
+                self._problem(f"key {key!r} was said before, at {result.sites[key]}", site)
             else:
-                self._put(result, key, value, site)
+                result.put(key, value, site)
+            self._path.pop()
         for other in merged:
             self._merge(result, other)
         return result
 
-    def _put(self, result: Sited, key: object, value: object, site: Site) -> None:
-        if not isinstance(key, str):
-            # Numbers and booleans make names too: a tenant may be called 42.
-            key = str(key).lower() if isinstance(key, bool) else str(key)
-        if key in result:
-            message = f"key {key!r} was said before, at {result.sites[key]}"
-            self._problems.append(Problem(message, site=site))
-            return
-        result[key] = value
-        result.sites[key] = site
+    def _key(self, key: object, event: Any) -> str:
+        if isinstance(key, str):
+            return key
+        if type(event) is yaml.ScalarEvent:
+            # As it is written: a tenant may be called 42, 007 or null.
+            return str(event.value)
+        self._problem("a key is a text: quote it", self._site(event))
+        return ""
 
     def _merge(self, result: Sited, other: object) -> None:
         if not isinstance(other, Sited):
-            message = "`<<` merges mappings only"
-            self._problems.append(Problem(message, site=result.site))
+            self._problem("`<<` merges mappings only", result.site)
             return
         for key, value in other.items():
             if key not in result:
@@ -197,4 +233,10 @@ class _Builder:
         return self._text(value, event) if "$" in value else value
 
     def _text(self, value: str, event: Any) -> str:
-        return self._expand(value, self._site(event)) if self._expand is not None else value
+        if self._expand is None:
+            return value
+        before = len(self._problems)
+        text = self._expand(value, self._site(event))
+        path = ".".join(self._path)
+        self._problems[before:] = [replace(each, path=path) for each in self._problems[before:]]
+        return text

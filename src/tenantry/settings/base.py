@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, LiteralString, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
@@ -20,41 +21,49 @@ def folded(name: str) -> str:
     return re.sub(r"[-_.]", "_", name).casefold()
 
 
-def invalid(message: str, **facts: object) -> PydanticCustomError:
+def invalid(message: LiteralString, **facts: object) -> PydanticCustomError:
     """Return an error for a validator to raise; `message` may name facts in braces."""
     return PydanticCustomError("tenantry", message, facts or None)
 
 
 def seconds(value: object) -> float:
     """Read a duration: a number of seconds, or text such as `250ms`, `5s`, `10m`, `1h`, `7d`."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
-        return float(value)
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        return float(match[1]) * _UNITS[match[2]]
+        value = float(match[1]) * _UNITS[match[2]]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+        return float(value)
     message = "is not a duration: write seconds as a number, or 250ms, 5s, 10m, 1h, 7d"
     raise invalid(message)
 
 
-def _plain_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+def _http_url(value: str) -> str:
+    if not _has_host(value, "http", "https"):
         message = "is not an http(s) URL"
-        raise invalid(message)
-    if "@" in parts.netloc:
-        message = "holds user information, which would be sent instead of the key: leave it out"
         raise invalid(message)
     return value
 
 
 def _websocket_url(value: str) -> str:
-    if urlsplit(value).scheme not in ("ws", "wss"):
+    if not _has_host(value, "ws", "wss"):
         message = "is not a ws(s) URL"
         raise invalid(message)
     return value
 
 
+def _has_host(value: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        known = parts.scheme in schemes and parts.hostname is not None and parts.port != 0
+    except ValueError:  # its words quote the value
+        return False
+    if "@" in parts.netloc:
+        message = "holds user information, which would be sent instead of the key: leave it out"
+        raise invalid(message)
+    return known
+
+
 Seconds: TypeAlias = Annotated[float, BeforeValidator(seconds)]
-HttpUrl: TypeAlias = Annotated[str, AfterValidator(_plain_url)]
+HttpUrl: TypeAlias = Annotated[str, AfterValidator(_http_url)]
 WebsocketUrl: TypeAlias = Annotated[str, AfterValidator(_websocket_url)]
 
 

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from tenantry.settings.base import Model, RefreshSettings
+from tenantry.settings.base import Model, RefreshSettings, invalid
+
+_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.*-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?/?")
+
+
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value):
+        message = "is not an origin: write https://HOST, https://HOST:PORT or https://*.DOMAIN"
+        raise invalid(message)
+    return value
+
+
+Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
 
 
 class AllowSettings(Model):
     """What a tenant may point at; where it is not said, files may point anywhere.
 
-    `origins` are `https://host[:port]`, a leading `*.` stands for any one label. `secrets` maps a
+    `origins` are `https://host[:port]`, in the host `*` stands for any one label or a
+    part of one. `secrets` maps a
     source to patterns of its locators, in which `{tenant}` is the tenant's name and `*` any text
     without a slash.
     """
 
-    origins: tuple[str, ...] | None = None
+    origins: tuple[Origin, ...] | None = None
     secrets: dict[str, tuple[str, ...]] | None = None
 
 
@@ -26,7 +40,7 @@ class RegistrySettings(Model):
     """How the registry behaves in this process."""
 
     on_problem: Literal["quarantine", "fail"] = Field(
-        "quarantine", description="Whether a tenant's own mistake stops the process."
+        default="quarantine", description="Whether a tenant's own mistake stops the process."
     )
 
 

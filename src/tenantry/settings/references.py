@@ -27,8 +27,10 @@ class ReferenceOptions(Model):
 
     main: ClassVar[str]
 
-    field: str | None = Field(None, description="Which field of the document is the secret.")
-    refresh: RefreshSettings | None = Field(None, description="Refresh limits for this document.")
+    field: str | None = Field(default=None, description="Which field of the document is the secret.")
+    refresh: RefreshSettings | None = Field(
+        default=None, description="Refresh limits for this document."
+    )
 
     @property
     def locator(self) -> tuple[object, ...]:
@@ -91,10 +93,13 @@ class References:
 class NestedProblems(ValueError):  # noqa: N818  # a carrier, never shown to anyone
     """What is wrong inside a secret reference; loading unfolds it into problems of their own."""
 
-    def __init__(self, within: str, cause: ValidationError) -> None:
+    def __init__(
+        self, within: str, cause: ValidationError, model: type[ReferenceOptions] = ReferenceOptions
+    ) -> None:
         super().__init__()
         self.within = within
         self.cause = cause
+        self.model = model
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +135,13 @@ def _parse_reference(value: object, info: ValidationInfo) -> SecretReference:
     source, inside = _source_of(value, references)
     kind = references.kind_of(source)
     if kind is None:
-        raise _unknown_source(source, references)
+        raise _unknown_source(source, inside, references)
     if not isinstance(inside, Mapping):
         inside = {kind.reference.main: inside}
     try:
         options = kind.reference.model_validate(inside, context=references)
     except ValidationError as error:
-        raise NestedProblems(source, error) from None
+        raise NestedProblems(source, error, kind.reference) from None
     return SecretReference(source, options, setting)
 
 
@@ -158,11 +163,16 @@ def _source_of(value: object, references: References) -> tuple[str, object]:
     return str(source), inside
 
 
-def _unknown_source(source: str, references: References) -> PydanticCustomError:
+def _unknown_source(source: str, inside: object, references: References) -> PydanticCustomError:
+    if source in references.declared:
+        message = "source '{source}' is declared, but not with a known `type`"
+        return invalid(message, source=source)
     if source in references.kinds:
         message = "source '{source}' is not declared: add it under the top-level key `sources`"
         return invalid(message, source=source)
-    message = "unknown source '{source}': declared or built in are {names}"
+    if inside is None:
+        source = "(not shown)"  # `{sk-...}` is a mapping too, of a secret to nothing
+    message = "unknown source {source}: declared or built in are {names}"
     return invalid(message, source=source, names=", ".join(references.names()))
 
 
@@ -170,7 +180,7 @@ def _plain_or_reference(value: object, info: ValidationInfo) -> object:
     if isinstance(value, (Mapping, SecretReference, SecretStr)) or callable(value):
         # In a mapping of many, the mapping's name says nothing about a document's field.
         return replace(_parse_reference(value, info), setting="")
-    if value is None or isinstance(value, (list, tuple)):
+    if not isinstance(value, (bool, int, float, str)):
         message = "is a text, a number or a secret reference"
         raise invalid(message)
     return value
@@ -178,6 +188,8 @@ def _plain_or_reference(value: object, info: ValidationInfo) -> object:
 
 def _text_or_reference(value: object, info: ValidationInfo) -> object:
     plain = _plain_or_reference(value, info)
+    if isinstance(plain, bool):
+        return str(plain).lower()
     return plain if isinstance(plain, SecretReference) else str(plain)
 
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tenantry.settings.base import HttpUrl, Model, RefreshSettings, Seconds, WebsocketUrl, invalid
 from tenantry.settings.references import PlainOrSecret, SecretReference, TextOrSecret
@@ -50,15 +50,15 @@ class TimeoutSettings(Model):
 class PoolSettings(Model):
     """The tenant's connection pool; what is left out is the SDK's."""
 
-    max_connections: int | None = Field(None, ge=1, description="Open sockets at most.")
-    max_keepalive_connections: int | None = Field(None, ge=0, description="Idle sockets at most.")
-    keepalive_expiry: Seconds | None = Field(None, description="How long a socket may be idle.")
+    max_connections: int | None = Field(default=None, ge=1, description="Open sockets at most.")
+    max_keepalive_connections: int | None = Field(default=None, ge=0, description="Idle sockets at most.")
+    keepalive_expiry: Seconds | None = Field(default=None, description="How long a socket may be idle.")
 
 
 class TlsSettings(Model):
     """What the tenant's connections trust. Tenants with equal settings share one SSL context."""
 
-    ca: Path | None = Field(None, description="PEM file of the certificate authorities to trust.")
+    ca: Path | None = Field(default=None, description="PEM file of the certificate authorities to trust.")
     verify: bool = Field(default=True, description="false trusts anybody, and is warned about.")
 
 
@@ -82,7 +82,7 @@ def _provider(value: object) -> object:
     return value
 
 
-def _check_headers(headers: dict[str, str | SecretReference]) -> None:
+def _sendable(headers: dict[str, str | SecretReference]) -> dict[str, str | SecretReference]:
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
             message = "'{name}' is not a name that a header can have"
@@ -95,9 +95,11 @@ def _check_headers(headers: dict[str, str | SecretReference]) -> None:
         if not _HEADER_VALUE.fullmatch(value):
             message = "the value of header {name} has a character no header can have (not shown)"
             raise invalid(message, name=name)
+    return headers
 
 
 Provider: TypeAlias = Annotated[Literal["openai", "azure"], BeforeValidator(_provider)]
+Headers: TypeAlias = Annotated[dict[str, TextOrSecret], AfterValidator(_sendable)]
 
 
 class TenantSettings(Model):
@@ -133,12 +135,12 @@ class TenantSettings(Model):
     # what goes along
     organization: str | None = None
     project: str | None = None
-    default_headers: dict[str, TextOrSecret] = Field(default_factory=dict)
+    default_headers: Headers = Field(default_factory=dict)
     default_query: dict[str, PlainOrSecret] = Field(default_factory=dict)
 
     # how
     timeout: TimeoutSettings | None = None
-    max_retries: int = Field(2, ge=0)
+    max_retries: int = Field(default=2, ge=0)
     strict_response_validation: bool = False
     pool: PoolSettings = PoolSettings()
     proxy: HttpUrl | None = None
@@ -148,7 +150,6 @@ class TenantSettings(Model):
 
     @model_validator(mode="after")
     def _whole(self) -> TenantSettings:
-        _check_headers(self.default_headers)
         if self.credential_key() is None and self.admin_api_key is None:
             message = "no credential: say one of {keys}"
             raise invalid(message, keys=", ".join(_credential_keys(self.provider)))

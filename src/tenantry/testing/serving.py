@@ -60,10 +60,11 @@ class LoopbackServer:
         if self._serving is not None:
             message = f"{self.name} is already running at {self.url}"
             raise RuntimeError(message)
+        serving = _Serving(self.name, self.application(), self._certificate)
         listener = _listen(self._port)
         self._port = int(listener.getsockname()[1])
-        self._serving = _Serving(self.name, self.application(), listener, self._certificate)
-        self._serving.start()
+        self._serving = serving
+        serving.start(listener)
         return self
 
     def stop(self) -> None:
@@ -104,7 +105,6 @@ class _Serving:
         self,
         name: str,
         application: ASGIApp,
-        listener: socket.socket,
         certificate: ServerCertificate | None,
     ) -> None:
         try:
@@ -128,16 +128,19 @@ class _Serving:
             ssl_ca_certs=None if certificate is None else certificate.client_ca_file,
             ssl_cert_reqs=0 if certificate is None else certificate.client_verification,
         )
+        self._name = f"tenantry-{name}"
         self._server = uvicorn.Server(config)
-        self._listener = listener
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.Thread(target=self._run, name=f"tenantry-{name}", daemon=True)
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
+    def start(self, listener: socket.socket) -> None:
+        self._thread = threading.Thread(
+            target=self._run, args=(listener,), name=self._name, daemon=True
+        )
         self._thread.start()
         if not self._ready.wait(STARTUP_LIMIT):
-            message = f"{self._thread.name} did not start within {STARTUP_LIMIT:g} s"
+            message = f"{self._name} did not start within {STARTUP_LIMIT:g} s"
             raise RuntimeError(message)
 
     def stop(self) -> None:
@@ -147,22 +150,23 @@ class _Serving:
                 self._loop.call_soon_threadsafe(self._drop_connections)
         self._server.should_exit = True
         self._server.force_exit = True
-        self._thread.join(SHUTDOWN_LIMIT)
-        self._listener.close()
+        if self._thread is not None:
+            self._thread.join(SHUTDOWN_LIMIT)
 
-    def _run(self) -> None:
-        asyncio.run(self._serve())
+    def _run(self, listener: socket.socket) -> None:
+        with listener:
+            asyncio.run(self._serve(listener))
+
+    async def _serve(self, listener: socket.socket) -> None:
+        self._loop = asyncio.get_running_loop()
+        serving = asyncio.ensure_future(self._server.serve(sockets=[listener]))
+        while not self._server.started and not serving.done():  # noqa: ASYNC110  # it has a flag only
+            await asyncio.sleep(0.005)
+        self._ready.set()
+        await serving
 
     def _drop_connections(self) -> None:
         for connection in list(self._server.server_state.connections):
             transport = getattr(connection, "transport", None)
             if transport is not None:
                 transport.abort()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        serving = asyncio.ensure_future(self._server.serve(sockets=[self._listener]))
-        while not self._server.started and not serving.done():  # noqa: ASYNC110  # it has a flag only
-            await asyncio.sleep(0.005)
-        self._ready.set()
-        await serving
