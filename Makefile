@@ -59,8 +59,12 @@ format: $(VENV)/.installed ## Format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-constraints: $(VENV)/.installed ## Write down what is installed as the new constraints
-	@$(BIN)/python -m pip freeze --all --exclude-editable | sort -f > constraints.txt
+constraints: $(VENV)/.installed .venv-$(OLDEST)/.installed ## Write down what is installed
+	@# What only the oldest SDK needs, such as httpx, is pinned beside what the newest has.
+	@for venv in $(VENV) .venv-$(OLDEST); do \
+		$$venv/bin/python -m pip freeze --all --exclude-editable; \
+	done | awk -F == '!seen[tolower($$1)]++' | sort -f > .constraints.new
+	@mv .constraints.new constraints.txt
 
 clean: ## Remove what was built and installed
 	rm -rf .venv .venv-* build dist .coverage* .mypy_cache .pytest_cache .ruff_cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tenantry.errors import CredentialUnavailableError, SourceError
 from tenantry.events import Event, EventStream, RefreshFailed, SecretRotated
 from tenantry.forks import survives_fork
-from tenantry.keeper import Change, Fetch, Held, Keeper, Unavailable
+from tenantry.keeper import Change, Fetch, Flight, Held, Keeper, Unavailable
 from tenantry.refresher import Refresher
 
 if TYPE_CHECKING:
@@ -80,11 +80,11 @@ class Credential:
 
     def better(self, used: Secret) -> Secret | None:
         """Return another secret than `used`, which was answered with 401, or None."""
-        return self._keeper.better(used, self._read)
+        return self._keeper.better(used, self._readable)
 
     async def abetter(self, used: Secret) -> Secret | None:
         """Do what `better` does, without holding up the event loop."""
-        return await self._keeper.abetter(used, self._read)
+        return await self._keeper.abetter(used, self._readable)
 
     def prefetch(self) -> None:
         """Start a fetch where none is held or it is stale; never waits, never raises."""
@@ -95,21 +95,23 @@ class Credential:
     def peek(self) -> Secret | None:
         """Return the secret that is held, however old, without asking anybody."""
         held = self._keeper.held
-        return None if held is None else self._read(held)
+        return None if held is None else self._readable(held)
 
     def refresh(self) -> None:
         """Fetch now, past any back-off; waits at most the policy's `wait`.
 
         Raises:
-            CredentialUnavailableError: where the fetch failed, with its cause.
+            CredentialUnavailableError: where the fetch failed or is not back, with its cause.
         """
-        self._keeper.refresh().wait(self._keeper.policy.wait)
-        self._raise_last_error()
+        flight = self._keeper.refresh()
+        flight.wait(self._keeper.policy.wait)
+        self._raise_last_error(flight)
 
     async def arefresh(self) -> None:
         """Do what `refresh` does, without holding up the event loop."""
-        await self._keeper.refresh().await_(self._keeper.policy.wait)
-        self._raise_last_error()
+        flight = self._keeper.refresh()
+        await flight.await_(self._keeper.policy.wait)
+        self._raise_last_error(flight)
 
     def status(self) -> CredentialStatus:
         keeper, held = self._keeper, self._keeper.held
@@ -137,8 +139,17 @@ class Credential:
             self._latest = (held, secret)
         return secret
 
-    def _raise_last_error(self) -> None:
-        error = self._keeper.error
+    def _readable(self, held: Held) -> Secret | None:
+        try:
+            return self._read(held)
+        except CredentialUnavailableError:
+            return None
+
+    def _raise_last_error(self, flight: Flight) -> None:
+        error, wait = self._keeper.error, self._keeper.policy.wait
+        if not flight.done.done():
+            late = SourceError(f"no answer within {wait:g} s")
+            raise self._unavailable(Unavailable(late, wait)) from late
         if error is not None:
             retry_after = max(0.0, self._keeper.backoff.until - self._keeper.clock())
             raise self._unavailable(Unavailable(error, retry_after)) from error
@@ -159,7 +170,6 @@ class Keyring:
         self._refresher = Refresher()
         self._events = events
         self._keepers: dict[Hashable, Keeper] = {}
-        self._tenants: dict[Hashable, str] = {}
         self.after_fork()
         survives_fork(self)
 
@@ -168,9 +178,16 @@ class Keyring:
         self._lock = threading.Lock()  # guards _keepers
 
     def keeper(
-        self, source: str, locator: Hashable, policy: RefreshPolicy, fetch: Fetch, *, tenant: str
+        self,
+        source: str,
+        locator: Hashable,
+        policy: RefreshPolicy,
+        fetch: Fetch,
+        *,
+        tenant: str,
+        lane: str = "",
     ) -> Keeper:
-        """Return the one keeper of a document, made on first request."""
+        """Return the one keeper of a document, made on first request; its lane is the source's."""
         key = (source, locator)
         with self._lock:
             kept = self._keepers.get(key)
@@ -178,7 +195,7 @@ class Keyring:
                 kept = self._keepers[key] = Keeper(
                     fetch,
                     self._refresher,
-                    source,
+                    lane or source,
                     policy,
                     on_change=self._reporter(source, tenant),
                 )

@@ -391,6 +391,6 @@ def _worded(error: BaseException) -> SourceError:
         return error
     where = ""
     if error.__traceback__ is not None:
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f" at {PurePath(frame.filename).name}:{frame.lineno}"
+        *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+        where = f" at {PurePath(frame.f_code.co_filename).name}:{line}"
     return SourceError(f"the source failed with {type(error).__name__}{where}")

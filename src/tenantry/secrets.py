@@ -73,6 +73,7 @@ class Secrets:
             policy if own is None else own.policy(),
             _Fetch(self, reference.source, options),
             tenant=tenant,
+            lane=_lane(reference),
         )
         return Credential(
             keeper,
@@ -116,6 +117,14 @@ class _Fetch:
 
     def __call__(self, *, forced: bool) -> Document:
         return self.secrets.fetch(self.source, self.options, forced=forced)
+
+
+def _lane(reference: SecretReference) -> str:
+    """Name where a reference is fetched.
+
+    One that is made of others waits for them: on a lane of its own kind, which none of them needs.
+    """
+    return " ".join([reference.source, *(_lane(each) for each in reference.options.nested())])
 
 
 def _exchange(settings: WorkloadIdentitySettings) -> SecretReference:

@@ -12,6 +12,7 @@ from tenantry.errors import Problem, Site
 from tenantry.loading.values import Sited, sited
 from tenantry.loading.yaml import read_yaml
 from tenantry.settings import Settings, TenantSettings, folded
+from tenantry.settings.tenant import CREDENTIAL_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,8 +21,17 @@ PREFIX = "TENANTRY_"
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$\{([^}]*)\}?")
 _SECRET_KEYS = frozenset(
-    {"api_key", "admin_api_key", "azure_ad_token", "azure_ad_token_provider", "webhook_secret"}
+    {
+        "api_key",
+        "admin_api_key",
+        "azure_ad_token",
+        "azure_ad_token_provider",
+        "webhook_secret",
+        "subject_token",
+        "literal",
+    }
 )
+_SECRETS_OF_SOURCES = frozenset({"token", "secret_id", "client_secret"})
 # How many keys deep the names of tenants, profiles and endpoints stand, by top-level key.
 _TENANT_KEYS = (*tuple(TenantSettings.model_fields), "profile", "endpoints")
 
@@ -33,12 +43,12 @@ def expander(environ: Mapping[str, str], problems: list[Problem]) -> Callable[[s
         def value(match: re.Match[str]) -> str:
             name, default, malformed = match[1], match[2], match[3]
             if malformed is not None:
-                message = f"${{{malformed}}} is not a variable: write ${{NAME}} or ${{NAME:-text}}"
+                message = "`${...}` (not shown) names no variable: write ${NAME} or ${NAME:-text}"
                 problems.append(Problem(message, site=site))
                 return ""
             found = environ.get(name) or default
             if found is None:
-                message = f"variable {name} is not set"
+                message = f"variable {name} is not set, or empty"
                 hint = f"set it, or give a default: ${{{name}:-...}}"
                 problems.append(Problem(message, site=site, hint=hint))
                 return ""
@@ -93,12 +103,20 @@ class _Placing:
             return
         here = root
         for key in path[:-1]:
-            inner = here.get(key)
-            if not isinstance(inner, Sited):
-                inner = Sited(self._site)
-                here.put(key, inner, self._site)
-            here = inner
+            if key not in here:
+                here.put(key, Sited(self._site), self._site)
+            if not isinstance(here[key], Sited):
+                self._said_before(path, here.sites[key])
+                return
+            here = here[key]
+        if path[-1] in here:
+            self._said_before(path, here.sites[path[-1]])
+            return
         here.put(path[-1], self._value(path), self._site)
+
+    def _said_before(self, path: list[str], site: Site) -> None:
+        message = f"{self._variable} says again what {site} says"
+        self._problems.append(Problem(message, ".".join(path), self._site))
 
     def _path(self, top: str, segments: list[str]) -> list[str] | None:
         """Return the document's spelling of the path, or None where it meets nothing."""
@@ -110,7 +128,7 @@ class _Placing:
             if found is None and top in ("tenants", "profiles") and depth == 0 and keys:
                 self._unmatched(top, segment, keys)
                 return None
-            path.append(found if found is not None else segment.lower())
+            path.append(found if found is not None else _spelled(segment, path))
             guide = guide.get(path[-1]) if isinstance(guide, Sited) else None
         return path
 
@@ -131,7 +149,7 @@ class _Placing:
         self._problems.append(Problem(message, site=self._site, hint=hint))
 
     def _value(self, path: list[str]) -> object:
-        if path[-1] in _SECRET_KEYS and not self._text.lstrip().startswith("{"):
+        if _is_secret(path) and not self._text.lstrip().startswith("{"):
             return SecretStr(self._text)
         before = len(self._problems)
         value = read_yaml(self._text, str(self._site), self._problems)
@@ -139,8 +157,22 @@ class _Placing:
             # libyaml's words may quote the value, and a variable may hold a secret.
             del self._problems[before:]
             message = "the value is not YAML (not shown)"
-            self._problems.append(Problem(message, site=self._site))
+            self._problems.append(Problem(message, ".".join(path), self._site))
         return sited(value, self._site)
+
+
+def _spelled(segment: str, path: list[str]) -> str:
+    """Return the likely spelling of a name that the document does not have."""
+    word = segment.lower()
+    return word.replace("_", "-") if path[-1] == "default_headers" else word
+
+
+def _is_secret(path: list[str]) -> bool:
+    """Say whether the value at `path` is a secret itself, unless it is a reference."""
+    if path[0] == "sources" and path[-1] in _SECRETS_OF_SOURCES:
+        return True
+    header = path[-2] == "default_headers" and path[-1].casefold() in CREDENTIAL_HEADERS
+    return header or path[-1] in _SECRET_KEYS
 
 
 # The SDK's own variables, for a tenant that says `inherit_environment`.
@@ -165,7 +197,7 @@ def inherited(environ: Mapping[str, str], provider: str) -> Sited:
     """Return the layer that the SDK's own variables make; secrets become `{env: NAME}`."""
     layer = Sited(Site("environment"))
     names = {**_INHERITED_ALWAYS, **_INHERITED[provider]}
-    if provider == "azure" and "AZURE_OPENAI_AD_TOKEN" in environ:
+    if provider == "azure" and environ.get("AZURE_OPENAI_AD_TOKEN"):
         names.pop("AZURE_OPENAI_API_KEY")  # the SDK's own precedence
     for variable, key in names.items():
         if environ.get(variable):

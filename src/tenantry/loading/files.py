@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 from typing import TYPE_CHECKING
 
 from tenantry.errors import Problem, Site
 from tenantry.loading.values import Sited
-from tenantry.loading.yaml import read_yaml
+from tenantry.loading.yaml import read_yaml, site_of_byte
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +35,7 @@ def _below(directory: Path) -> Iterator[Path]:
         if entry.is_dir():
             if not entry.is_symlink():
                 yield from _below(entry)
-        elif entry.suffix in _ENDINGS:
+        elif entry.suffix in _ENDINGS and (entry.is_file() or entry.is_symlink()):
             yield entry
 
 
@@ -51,14 +52,21 @@ class Reader:
         """Read every path, a file or a directory, into one document."""
         document = Sited()
         for path in paths:
-            found = find_files(path)
-            if not found:
-                message = "no *.yaml or *.yml file below this directory"
-                self._problems.append(Problem(message, site=Site(str(path))))
-            for file in found:
-                only_tenants = path.is_dir() and file.name != MAIN_FILE
+            for file in self._find(path):
+                only_tenants = file != path and file.name != MAIN_FILE
                 self._unite(document, self._read(file), only_tenants=only_tenants)
         return document
+
+    def _find(self, path: Path) -> list[Path]:
+        try:
+            found = find_files(path)
+            message = "no *.yaml or *.yml file below this directory"
+        except OSError as error:
+            found = []
+            message = f"cannot be read: {error.strerror}"
+        if not found:
+            self._problems.append(Problem(message, site=Site(str(path))))
+        return found
 
     def _read(self, file: Path) -> Sited:
         self.files.append(file)
@@ -76,21 +84,24 @@ class Reader:
         return value
 
     def _text(self, file: Path) -> str | None:
+        site = Site(str(file))
         try:
-            return file.read_text(encoding="utf-8-sig")
+            content = file.read_bytes()
+            return content.removeprefix(codecs.BOM_UTF8).decode()
         except UnicodeDecodeError as error:
-            reason = f"is not UTF-8: byte {error.start} cannot be read"
+            reason = "is not UTF-8: this byte cannot be read"
+            site = site_of_byte(error.object, error.start, str(file))
         except FileNotFoundError:
             reason = "there is no such file"
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
-        self._problems.append(Problem(reason, site=Site(str(file))))
+        self._problems.append(Problem(reason, site=site))
         return None
 
     def _unite(self, document: Sited, part: Sited, *, only_tenants: bool) -> None:
         for key, value in part.items():
             site = part.sites[key]
-            if key == "tenants" and isinstance(value, Sited):
+            if key == "tenants":
                 self._unite_tenants(document, value, site)
             elif key.startswith("x-"):
                 continue
@@ -103,8 +114,13 @@ class Reader:
             else:
                 document.put(key, value, site)
 
-    def _unite_tenants(self, document: Sited, tenants: Sited, site: Site) -> None:
-        if not isinstance(document.get("tenants"), Sited):
+    def _unite_tenants(self, document: Sited, tenants: object, site: Site) -> None:
+        if tenants is None:
+            return
+        if not isinstance(tenants, Sited):
+            self._problems.append(Problem("is not a mapping", "tenants", site))
+            return
+        if "tenants" not in document:
             document.put("tenants", Sited(site), site)
         united: Sited = document["tenants"]
         for name, said in tenants.items():

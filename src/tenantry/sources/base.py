@@ -39,6 +39,7 @@ class SecretGetter(Protocol):
     """A secret that a source needs for itself, kept fresh by the registry."""
 
     def get(self) -> Secret: ...
+    def refresh(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

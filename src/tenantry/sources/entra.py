@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from tenantry.sources.base import SecretGetter, SourceTools
 
+PUBLIC_CLOUD = "https://login.microsoftonline.com"
 SCOPE = "https://cognitiveservices.azure.com/.default"
 
 _AADSTS = re.compile(r"AADSTS\d+")
@@ -187,9 +188,13 @@ class EntraSource:
         return ManagedIdentityCredential(client_id=settings.client_id, **self._transport())
 
     def _authority(self) -> Mapping[str, Any]:
-        authority = self._settings.authority or self._environ.get("AZURE_AUTHORITY_HOST")
-        known = {} if authority is None else {"authority": authority}
-        return {**self._transport(), "disable_instance_discovery": authority is not None, **known}
+        said = self._settings.authority or self._environ.get("AZURE_AUTHORITY_HOST")
+        # Named in any case: azure-identity would look into the process's environment.
+        return {
+            **self._transport(),
+            "authority": said or PUBLIC_CLOUD,
+            "disable_instance_discovery": bool(said),
+        }
 
     def _transport(self) -> Mapping[str, Any]:
         tls = self._settings.tls
@@ -231,13 +236,22 @@ def _refuse(kind: str) -> Iterator[None]:
     try:
         yield
     except (AzureError, ValueError) as error:
-        code = _AADSTS.search(str(error))
+        code = _code(error)
         if code is not None:
-            reason = f"Entra ID refused the {kind} with {code[0]}"
+            reason = f"Entra ID refused the {kind} with {code}"
             hint = "check the directory, the client id and its secret"
-            raise SourceError(reason, failure=_failure(code[0]), hint=hint) from None
+            raise SourceError(reason, failure=_failure(code), hint=hint) from None
         reason, hint = f"no token for the {kind}", "check the network and the identity"
         raise SourceError(reason, hint=hint) from None
+
+
+def _code(error: BaseException | None) -> str | None:
+    """Find Entra's code; that of an unknown directory is in the context of the cause only."""
+    while error is not None:
+        if match := _AADSTS.search(str(error)):
+            return match[0]
+        error = error.__cause__ or error.__context__
+    return None
 
 
 # The service is busy or broken, not the login: AADSTS90033, 50196 and the like.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -29,43 +30,42 @@ class FileReference(ReferenceOptions):
 
 
 class FileSource:
-    """Reads files whole, and again only where their device, inode, time or size changed."""
+    """Reads files whole at each fetch: their times are too coarse to tell that nothing changed."""
 
     def __init__(self, settings: None, tools: SourceTools) -> None:
         del settings, tools
-        # Replaced whole, so that threads need no lock; what is lost costs one read.
-        self._seen: dict[Path, tuple[tuple[int, ...], Document]] = {}
 
     def fetch(self, options: FileReference, *, forced: bool) -> Document:
+        del forced
         path = options.path
         try:
-            identity = _identity(path)
-            seen = self._seen.get(path)
-            if seen is not None and seen[0] == identity and not forced:
-                return seen[1]
-            document = Document(_read(path))
+            return Document(_read(path))
         except FileNotFoundError:
             # An atomic rename or the swap of a mounted Secret leaves a gap: try again soon.
             reason, hint = f"file {path} is not there", "check the mount and the path"
             raise SourceError(reason, hint=hint) from None
         except OSError as error:
             reason = f"file {path} cannot be read: {error.strerror}"
-            raise SourceError(reason, failure=Failure.DENIED) from None
-        self._seen = {**self._seen, path: (identity, document)}
-        return document
+            # Others, such as too many open files, pass.
+            failure = Failure.DENIED if isinstance(error, _LASTING) else Failure.TRANSIENT
+            raise SourceError(reason, failure=failure) from None
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
-def _identity(path: Path) -> tuple[int, ...]:
-    status = path.stat()
-    return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+_LASTING = (PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 def _read(path: Path) -> str:
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        # Opening a pipe would wait for whoever writes to it, and hold the thread.
+        raise SourceError(f"{path} is not a regular file", failure=Failure.DENIED)
     with path.open("rb") as file:
         content = file.read(SIZE_LIMIT + 1)
+    if not content:
+        # Whoever writes it in place has emptied it first: what is held is better than nothing.
+        raise SourceError(f"file {path} is empty", hint="replace it by an atomic rename")
     if len(content) > SIZE_LIMIT:
         reason = f"file {path} is larger than {SIZE_LIMIT} bytes"
         raise SourceError(reason, failure=Failure.DENIED)

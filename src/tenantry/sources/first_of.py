@@ -13,6 +13,7 @@ from tenantry.settings import ReferenceOptions, SecretReference
 from tenantry.sources.base import SourceKind
 
 if TYPE_CHECKING:
+    from tenantry.secret import Secret
     from tenantry.sources.base import SourceTools
 
 
@@ -47,22 +48,38 @@ class FirstOfSource:
         self._credential_for = tools.credential_for
 
     def fetch(self, options: FirstOfReference, *, forced: bool) -> Document:
-        del forced
         missing: list[str] = []
         for member in options.members:
             try:
-                secret = self._credential_for(member).get()
+                secret = self._secret(member, forced=forced)
             except CredentialUnavailableError as error:
-                cause = error.__cause__
-                if not isinstance(cause, SourceError) or cause.failure is not Failure.ABSENT:
-                    raise SourceError(str(error)) from error
-                missing.append(f"{member}: {cause.reason}")
+                missing.append(f"{member}: {_absence(error)}")
             else:
                 return Document(secret.reveal(), version=secret.version)
         raise SourceError("; ".join(missing), failure=Failure.ABSENT)
 
+    def _secret(self, member: SecretReference, *, forced: bool) -> Secret:
+        credential = self._credential_for(member)
+        if forced:
+            # Members keep what they have: without this, a rejected secret would come back at once.
+            credential.refresh()
+        return credential.get()
+
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _absence(error: CredentialUnavailableError) -> str:
+    """Return why a member is absent.
+
+    Raises:
+        SourceError: where it is not absent: what it failed with.
+    """
+    cause = error.__cause__
+    if isinstance(cause, SourceError) and cause.failure is Failure.ABSENT:
+        return cause.reason
+    failure = cause.failure if isinstance(cause, SourceError) else Failure.TRANSIENT
+    raise SourceError(str(error), failure=failure, retry_after=error.retry_after) from error
 
 
 KIND = SourceKind("first_of", FirstOfReference, FirstOfSource)

@@ -67,10 +67,12 @@ class PythonSource:
 def _imported(name: str) -> Callable[[], Any]:
     module, _, function = name.partition(":")
     try:
-        found: Callable[[], Any] = getattr(importlib.import_module(module), function)
+        found: Any = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         reason = f"there is no function {name}"
         raise SourceError(reason, failure=Failure.DENIED) from error
+    if not callable(found):
+        raise SourceError(f"{name} is not a function", failure=Failure.DENIED)
     return found
 
 

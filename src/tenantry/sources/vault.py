@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import unquote
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tenantry.errors import Failure, SourceError
+from tenantry.forks import survives_fork
 from tenantry.freshness import RefreshPolicy
 from tenantry.secret import Document
 from tenantry.settings import (
@@ -83,6 +85,18 @@ class VaultReference(ReferenceOptions):
     version: int | None = Field(None, ge=1, description="Pin one version of a KV 2 document.")
     engine: Literal["kv2", "kv1", "dynamic"] = "kv2"
 
+    @field_validator("path", "mount")
+    @classmethod
+    def _straight(cls, value: str | None) -> str | None:
+        # The HTTP library resolves them: "tenants/acme/../globex" would be another tenant's.
+        if value is not None and {".", ".."} & set(unquote(value).split("/")):
+            message = "has a `.` or `..` in it"
+            raise invalid(message)
+        return value
+
+    def __str__(self) -> str:
+        return self.path if self.mount is None else f"{self.mount}/{self.path}"
+
 
 # How long a session that never expires is believed before Vault is asked about it again.
 SESSION_POLICY = RefreshPolicy(every=3600.0, max_stale=86_400.0, overlap=0.0, wait=10.0)
@@ -99,8 +113,16 @@ class VaultSource:
     def __init__(self, settings: VaultSettings, tools: SourceTools) -> None:
         self._settings = settings
         self._http = _session(settings)
+        self._inherited: list[requests.Session] = []
         self._login: Login = login_for(settings.auth, tools, self._client)
         self._session = tools.keep("login", SESSION_POLICY, self._login.fetch)
+        survives_fork(self)
+
+    def after_fork(self) -> None:
+        """Open own sockets: on the parent's, two processes would read each other's replies."""
+        # Kept, not closed: what its locks guard may have been in the middle of a change.
+        self._inherited.append(self._http)
+        self._http = _session(self._settings)
 
     def fetch(self, options: VaultReference, *, forced: bool) -> Document:
         del forced
@@ -140,6 +162,7 @@ class VaultSource:
         return hvac.Client(
             url=self._settings.address,
             token=token,
+            cert="",  # None reads VAULT_CLIENT_CERT
             namespace=self._settings.namespace,
             verify=self._http.verify,
             timeout=(self._settings.timeout.connect, self._settings.timeout.read),

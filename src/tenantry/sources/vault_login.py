@@ -157,6 +157,8 @@ def _secret(held: SecretGetter) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return Document(path.read_text().strip()).secret(None, "token").reveal()
     except OSError as error:
         raise SourceError(f"token file {path} cannot be read: {error.strerror}") from None
+    except SourceError as error:
+        raise SourceError(f"token file {path}: {error.reason}") from None

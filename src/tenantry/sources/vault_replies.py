@@ -92,6 +92,9 @@ def refuse(who: str, what: str) -> Iterator[None]:
     except requests.RequestException:
         reason, hint = f"{who} cannot be reached", "check the address and the network"
         raise SourceError(reason, hint=hint) from None
+    except OSError:
+        reason, hint = f"{who}: its CA file cannot be read", "check `tls: {ca: PATH}`"
+        raise SourceError(reason, hint=hint) from None
 
 
 def answer(reply: Any) -> dict[str, Any]:

@@ -7,9 +7,11 @@ drops its token and exchanges again.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tenantry.errors import CredentialUnavailableError, Failure, SourceError
+from tenantry.forks import survives_fork
 from tenantry.secret import Document
 from tenantry.settings import ReferenceOptions, SecretReference
 from tenantry.sources.base import SourceKind
@@ -41,12 +43,15 @@ class WorkloadIdentitySource:
     def __init__(self, settings: None, tools: SourceTools) -> None:
         del settings
         self._credential_for = tools.credential_for
+        self.after_fork()
+        survives_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the SDK's objects: one that was exchanging would wait for the parent's thread."""
         self._lock = threading.Lock()  # guards _held
         self._held: dict[WorkloadIdentityReference, WorkloadIdentityAuth] = {}
 
     def fetch(self, options: WorkloadIdentityReference, *, forced: bool) -> Document:
-        from openai import OpenAIError
-
         with self._lock:
             if options not in self._held:
                 self._held[options] = self._auth(options)
@@ -54,11 +59,10 @@ class WorkloadIdentitySource:
         if forced:
             auth.invalidate_token()
         try:
-            # It refreshes ahead of the token's end by itself, which it does not tell us.
-            return Document(auth.get_token())
+            return Document(auth.get_token(), lifetime=_lifetime(auth))
         except CredentialUnavailableError as error:
             raise SourceError(str(error), retry_after=error.retry_after) from error
-        except OpenAIError as error:
+        except Exception as error:  # noqa: BLE001  # network errors of the SDK's http library too
             status = getattr(getattr(error, "response", None), "status_code", None)
             denied = status is not None and status in _DENIED
             raise SourceError(
@@ -87,6 +91,12 @@ class WorkloadIdentitySource:
             },
             **where,
         )
+
+
+def _lifetime(auth: WorkloadIdentityAuth) -> float | None:
+    # The SDK knows, and has no public name for it.
+    end: float | None = getattr(auth, "_cached_token_expires_at_monotonic", None)
+    return None if end is None else end - time.monotonic()
 
 
 _DENIED = frozenset({400, 401, 403})
