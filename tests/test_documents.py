@@ -9,8 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 from tenantry import ClientRegistry
+from tenantry import __all__ as exported
+from tenantry.cli.commands import tenantry
+from tenantry.events import Event
+from tenantry.settings import (
+    PoolSettings,
+    RefreshSettings,
+    RegistrySettings,
+    Settings,
+    TenantSettings,
+    TlsSettings,
+)
+from tenantry.sources import kinds
 
 if TYPE_CHECKING:
     from tenantry.testing import EntraServer, OpenAIServer, VaultServer
@@ -103,6 +116,8 @@ def test_a_command_of_the_readme_exists(code: str) -> None:
             make = ["make", "-n", *line.split()[1:]]
             done = subprocess.run(make, cwd=ROOT, capture_output=True, check=False)
             assert 0 == done.returncode, done.stderr
+        elif line.startswith("tenantry "):
+            assert 0 == CliRunner().invoke(tenantry, line.split()[1:]).exit_code
         else:
             assert "" == line
 
@@ -128,6 +143,41 @@ def test_variables_of_the_docs_load(
     environ = dict(line.split("=", 1) for line in code.split("\n") if line)
     with ClientRegistry.open(environ=environ) as registry:
         assert ["acme"] == list(registry.tenants)
+
+
+@pytest.mark.parametrize("code", blocks("python", ROOT / "docs" / "events.md"))
+def test_a_python_block_of_the_docs_runs(code: str) -> None:
+    """A block of the docs runs as it stands."""
+    executed(code)
+
+
+DESCRIBED = {
+    "configuration.md": [
+        *TenantSettings.model_fields,
+        *Settings.model_fields,
+        *RefreshSettings.model_fields,
+        *RegistrySettings.model_fields,
+        *PoolSettings.model_fields,
+        *TlsSettings.model_fields,
+        *kinds(),
+    ],
+    "errors.md": [name for name in exported if name.endswith("Error") and name != "TenantryError"],
+    "events.md": [event.__name__ for event in Event.__subclasses__()],
+    "command-line.md": [
+        option
+        for command in (tenantry, *tenantry.commands.values())
+        for parameter in command.params
+        for option in parameter.opts
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("document", "name"), [(file, name) for file, names in DESCRIBED.items() for name in names]
+)
+def test_everything_is_described(document: str, name: str) -> None:
+    """Every setting, kind of source, error, event and option stands in its document."""
+    assert re.search(rf"`[^`]*\b{name.lstrip('-')}\b[^`]*`", (ROOT / "docs" / document).read_text())
 
 
 def test_the_problems_of_the_docs_are_what_is_shown(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from tenantry.errors import NoCurrentTenantError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _current: ContextVar[str | None] = ContextVar("tenantry_current_tenant", default=None)
 
 
 @contextmanager
-def use_tenant(tenant: str) -> Iterator[str]:
+def use_tenant(tenant: str) -> Generator[str]:
     """Make `tenant` the current one inside the block, for this task or thread."""
     before = _current.get()
     _current.set(tenant)

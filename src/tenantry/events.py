@@ -89,8 +89,8 @@ Hook: TypeAlias = "Callable[[Event], None]"
 class EventStream:
     """Delivers events to hooks on one thread that exists while there are events.
 
-    `lost` counts events that were dropped: hooks were too slow, or the stream was closed. Safe across a fork: the
-    child starts with an empty queue and its own thread.
+    `lost` counts events that were dropped: hooks were too slow, or the stream was closed. Safe
+    across a fork: the child starts with an empty queue and its own thread.
     """
 
     def __init__(self) -> None:
@@ -167,7 +167,7 @@ class EventStream:
     def _call(self, hook: Hook, event: Event) -> None:
         try:
             hook(event)
-        except BaseException:  # noqa: BLE001  # not even SystemExit may end the others' events
+        except BaseException:  # not even SystemExit may end the others' events
             # Once per hook: a broken hook must not fill the log of a busy service.
             if not any(hook is known for known in self._broken):
                 self._broken.append(hook)

@@ -69,7 +69,7 @@ class Acme:
         self._stack = stack
 
     def settings(self, said: Mapping[str, Any]) -> dict[str, Any]:
-        """What a tenant of this kind has to say, and what the test says; NotImplemented unsays."""
+        """Return what a tenant of this kind has to say, with what the test says of it."""
         settings: dict[str, Any] = {"provider": self.kind.provider}
         if self.kind.is_azure:
             settings["azure_endpoint"] = self.server.azure_endpoint
@@ -106,7 +106,7 @@ class Acme:
         """Have one chat, whatever the client is."""
         chat: Any = client.chat.completions
         said = {"model": self.model, "messages": [{"role": "user", "content": "hi"}], **arguments}
-        completion: ChatCompletion = await settle(chat.create(**said))
+        completion: ChatCompletion = await self.settle(chat.create(**said))
         return completion
 
     async def sent(self, client: Client, **arguments: Any) -> RecordedRequest:
@@ -114,9 +114,16 @@ class Acme:
         await self.chat(client, **arguments)
         return self.server.requests[-1]
 
-    async def get(self, client: Client, path: str, **options: Any) -> Any:
+    async def get(
+        self, client: Client, path: str, *, cast_to: type[Any] = object, **options: Any
+    ) -> Any:
         """Send a GET to any path, as the SDK's undocumented endpoints are called."""
-        return await settle(client.get(path, cast_to=object, **options))
+        return await self.settle(client.get(path, cast_to=cast_to, options=options))
+
+    async def models(self, client: Client) -> RecordedRequest:
+        """List the models, which no deployment has a part in; return the request."""
+        await self.settle(client.models.list())
+        return self.server.requests[-1]
 
     async def streamed(self, client: Client, **arguments: Any) -> str:
         """Have one chat as a stream, and return the text."""
@@ -124,17 +131,17 @@ class Acme:
         chunks = [chunk async for chunk in stream] if self.kind.is_async else list(stream)
         return "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
 
-    def credential_of(self, request: RecordedRequest) -> str | None:
+    def credential_of(self, request: RecordedRequest) -> str:
         """The key, if it came the one way that this kind sends keys: never both ways."""
-        here, there = ("api-key", "authorization") if self.kind.is_azure else (
-            "authorization", "api-key"
-        )
-        assert there not in request.header
+        names = ["authorization", "api-key"]
+        here = names.pop(self.kind.is_azure)
+        assert names[0] not in request.header
         return request.header[here].removeprefix("Bearer ")
 
-
-async def settle(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+    @staticmethod
+    async def settle(value: Any) -> Any:
+        """Return what a sync client returned, or an async one will."""
+        return await value if inspect.isawaitable(value) else value
 
 
 class Echo(ThreadingHTTPServer):
@@ -198,6 +205,22 @@ def elsewhere() -> Iterator[OpenAIServer]:
 async def acme(kind: Kind, server: OpenAIServer) -> AsyncIterator[Acme]:
     async with AsyncExitStack() as stack:
         yield Acme(kind, server, stack)
+
+
+@pytest.fixture(params=KINDS[:2], ids=lambda kind: kind.sdk.__name__)
+async def openai_acme(
+    request: pytest.FixtureRequest, server: OpenAIServer
+) -> AsyncIterator[Acme]:
+    """Acme, for parameters that only OpenAI has."""
+    async with AsyncExitStack() as stack:
+        yield Acme(request.param, server, stack)
+
+
+@pytest.fixture(params=KINDS[2:], ids=lambda kind: kind.sdk.__name__)
+async def azure_acme(request: pytest.FixtureRequest, server: OpenAIServer) -> AsyncIterator[Acme]:
+    """Acme, for parameters that only Azure has."""
+    async with AsyncExitStack() as stack:
+        yield Acme(request.param, server, stack)
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ class _Placing:
             return
         here = root
         for key in path[:-1]:
-            if key not in here:
+            if here.get(key) is None:
                 here.put(key, Sited(self._site), self._site)
             if not isinstance(here[key], Sited):
                 self._said_before(path, here.sites[key])

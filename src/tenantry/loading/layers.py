@@ -11,7 +11,7 @@ from tenantry.loading.values import Sited
 from tenantry.settings.tenant import AZURE_ONLY, OPENAI_ONLY, SLOTS, TIMEOUT_PARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 MERGED_KEY_BY_KEY = frozenset(
     {"timeout", "pool", "refresh", "tls", "default_headers", "default_query", "labels"}
@@ -20,11 +20,11 @@ MERGED_KEY_BY_KEY = frozenset(
 NOT_SETTINGS = frozenset({"profile", "endpoints"})
 
 
-def layered(layers: Iterable[Sited], problems: list[Problem]) -> Sited:
+def layered(layers: Iterable[Sited]) -> Sited:
     """Merge layers, farthest first, with the place of every value kept."""
     result = Sited()
     for layer in layers:
-        _displace(result, layer, problems)
+        _displace(result, layer)
         for key, value in layer.items():
             if key not in NOT_SETTINGS:
                 _lay(result, key, value, layer)
@@ -32,15 +32,35 @@ def layered(layers: Iterable[Sited], problems: list[Problem]) -> Sited:
     return result
 
 
-def _displace(result: Sited, layer: Sited, problems: list[Problem]) -> None:
+def said_twice(layer: Sited, path: str) -> Iterator[Problem]:
+    """Find what one layer says twice: two keys of one slot, one header in two spellings."""
+    for slot in SLOTS:
+        first, *others = [key for key in slot if layer.get(key) is not None] or [""]
+        for key in others:
+            message = f"{first} and {key} say the same thing twice: keep one of them"
+            hint = f"{first} is said at {layer.sites[first]}"
+            yield Problem(message, f"{path}.{key}", layer.sites[key], hint)
+    headers = layer.get("default_headers")
+    seen: dict[str, str] = {}
+    for name in headers if isinstance(headers, Sited) else ():
+        first = seen.setdefault(name.casefold(), name)
+        if first != name:
+            message = f"{first} and {name} are the same header: keep one of them"
+            yield Problem(message, f"{path}.default_headers.{name}", headers.sites[name])
+
+
+def only_on_tenants(layer: Sited, path: str) -> Iterator[Problem]:
+    """Find what a layer that is not a tenant's own says, and only a tenant may say."""
+    for key in ("inherit_environment", "endpoints"):
+        if key in layer:
+            message = f"{key} is said of a tenant only"
+            yield Problem(message, f"{path}.{key}", layer.sites[key])
+
+
+def _displace(result: Sited, layer: Sited) -> None:
     """Let a layer that fills a slot displace what farther layers put there."""
     for slot in SLOTS:
-        said = [key for key in slot if layer.get(key) is not None]
-        if len(said) > 1:
-            message = f"{said[0]} and {said[1]} say the same thing twice: keep one of them"
-            hint = f"{said[0]} is said at {layer.sites[said[0]]}"
-            problems.append(Problem(message, said[1], layer.sites[said[1]], hint))
-        if said:
+        if any(layer.get(key) is not None for key in slot):
             for key in slot:
                 result.take(key)
 
@@ -51,7 +71,8 @@ def _lay(result: Sited, key: str, value: Any, layer: Sited) -> None:
         value = _timeout_parts(value, layer)
     if key in MERGED_KEY_BY_KEY and isinstance(value, Sited):
         before = result.get(key)
-        result.put(key, _merged(before, value, key) if isinstance(before, Sited) else value, site)
+        farther = before if isinstance(before, Sited) else Sited()
+        result.put(key, _merged(farther, value, key), site)
     elif value is None:
         result.take(key)
     else:
@@ -99,13 +120,21 @@ class Profiles:
             if name in self._profiles:
                 found += self._unfolded.get(name, ())
             else:
-                problems.append(self._unknown(name, layer, path))
+                problems.append(self._unknown(name, layer, f"{path}.profile"))
         return found
 
+    def each(self) -> Iterator[tuple[str, Sited]]:
+        """Return what every profile itself says, by its path."""
+        for name, profile in self._profiles.items():
+            if isinstance(profile, Sited):
+                yield f"profiles.{name}", profile
+
     def _unknown(self, name: str, layer: Sited, path: str) -> Problem:
-        where = f"{path}.profile" if path else "profile"
+        site = layer.sites.get("profile")
+        if not name:
+            return Problem("is the name of a profile, or a list of names", path, site)
         hint = nearest(name, self._profiles)
-        return Problem(f"unknown profile {name!r}", where, layer.sites.get("profile"), hint)
+        return Problem(f"unknown profile {name!r}", path, site, hint)
 
     def _unfold(self, name: str, outer: tuple[str, ...], problems: list[Problem]) -> None:
         if name in self._unfolded:
@@ -129,11 +158,12 @@ class Profiles:
 
 
 def profile_names(layer: Sited) -> list[str]:
-    """Return the profiles that a layer names: one, several or none."""
+    """Return the profiles that a layer names: one, several or none; "" for what is no name."""
     said = layer.get("profile")
     if said is None:
         return []
-    return [str(name) for name in said] if isinstance(said, list) else [str(said)]
+    names: list[object] = said if isinstance(said, list) else [said]
+    return [str(name) if isinstance(name, (str, int, float)) else "" for name in names]
 
 
 class Stack:
@@ -156,35 +186,58 @@ class Stack:
     ) -> Sited:
         """Merge everything that speaks of one tenant, or of one endpoint of it."""
         layers = [*self._profile_layers(path, said, over, problems), said]
+        variables = [over]
+        own = [(path, said), (path, over)]
         if endpoint:
-            nearer = said["endpoints"][endpoint] or Sited(said.sites["endpoints"])
-            layers += self._profiles.layers(nearer, f"{path}.endpoints.{endpoint}", problems)
-            layers.append(nearer)
-        layers.append(over)
-        if endpoint and isinstance(over.get("endpoints"), Sited):
-            layers.append(over["endpoints"].get(endpoint) or Sited(over.site))
-        return self._with_defaults(layers, said, problems)
+            within = f"{path}.endpoints.{endpoint}"
+            inner, inner_over = (_endpoint(layer, endpoint) for layer in (said, over))
+            naming = inner_over if "profile" in inner_over else inner
+            layers += [*self._profiles.layers(naming, within, problems), inner]
+            variables.append(inner_over)
+            own += [(within, inner), (within, inner_over)]
+        for where, layer in own:
+            problems += said_twice(layer, where)
+        return self._with_defaults([*layers, *variables], said, problems)
 
     def _profile_layers(
         self, path: str, said: Sited, over: Sited, problems: list[Problem]
     ) -> list[Sited]:
-        nearest = next((layer for layer in (over, said) if "profile" in layer), self._defaults)
-        return self._profiles.layers(nearest, path, problems)
+        naming = next((layer for layer in (over, said) if "profile" in layer), None)
+        if naming is None:
+            return self._profiles.layers(self._defaults, "defaults", problems)
+        return self._profiles.layers(naming, path, problems)
+
+    def shared(self) -> Iterator[tuple[str, Sited]]:
+        """Return the layers that are not a tenant's own, by their path."""
+        yield "defaults", self._defaults
+        yield from self._profiles.each()
 
     def _with_defaults(self, layers: list[Sited], said: Sited, problems: list[Problem]) -> Sited:
-        provider = _provider([self._defaults, *layers])
-        defaults = _without(self._defaults, OPENAI_ONLY if provider == "azure" else AZURE_ONLY)
+        azure = _nearest("provider", [self._defaults, *layers]) == "azure"
+        defaults = _without(self._defaults, OPENAI_ONLY if azure else AZURE_ONLY)
+        problems += said_twice(defaults, "defaults")
         farther = [self._base, defaults]
-        if any(layer.get("inherit_environment") is True for layer in layers):
-            farther.append(inherited(self._environ, provider))
-        result = layered([*farther, *layers], problems)
+        if _nearest("inherit_environment", layers) is True:
+            farther.append(inherited(self._environ, "azure" if azure else "openai"))
+        result = layered([*farther, *layers])
         result.site = said.site
         return result
 
 
-def _provider(layers: list[Sited]) -> str:
-    said = [layer["provider"] for layer in layers if layer.get("provider") is not None]
-    return "azure" if said and said[-1] == "azure" else "openai"
+def endpoint_names(*layers: Sited) -> list[str]:
+    """Return the endpoints that any of a tenant's layers names."""
+    said = (layer.get("endpoints") for layer in layers)
+    return list(dict.fromkeys(name for each in said if isinstance(each, Sited) for name in each))
+
+
+def _endpoint(layer: Sited, name: str) -> Sited:
+    endpoints = layer.get("endpoints")
+    found = endpoints.get(name) if isinstance(endpoints, Sited) else None
+    return found if isinstance(found, Sited) else Sited(layer.site)
+
+
+def _nearest(key: str, layers: list[Sited]) -> object:
+    return next((layer[key] for layer in reversed(layers) if key in layer), None)
 
 
 def _without(layer: Sited, keys: frozenset[str]) -> Sited:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from tenantry.errors import Problem, Site
-from tenantry.loading.values import Sited, site_of
-from tenantry.settings import NestedProblems, ReferenceOptions
+from tenantry.loading.values import Sited, is_said, site_of
+from tenantry.settings import NestedProblems, TenantSettings, folded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic import ValidationError
 
@@ -33,8 +33,9 @@ _WORDS = {
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return "did you mean ...?" where one of `known` is near to `word`, else nothing."""
-    found = difflib.get_close_matches(word, list(known), 1)
-    return f"did you mean {found[0]!r}?" if found else ""
+    spelled = {folded(each): each for each in known}
+    found = difflib.get_close_matches(folded(word), spelled, 1)
+    return f"did you mean {spelled[found[0]]!r}?" if found else ""
 
 
 def found_by(
@@ -56,27 +57,36 @@ def _unfolded(
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, NestedProblems):
             inner = (*location, cause.within)
-            yield from _unfolded(cause.cause, values, path, inner, ReferenceOptions)
+            yield from _unfolded(cause.cause, values, path, inner, cause.model)
+        elif item["type"] == "extra_forbidden":
+            known = _fields(model, item["loc"][:-1])
+            yield _unknown_key(values, path, location, known, shown=not within)
         else:
-            yield _problem(item, location, values, path, model)
+            message = _WORDS.get(item["type"], item["msg"])
+            yield _problem(message, values, path, location)
 
 
 def _problem(
-    item: Mapping[str, Any],
-    location: tuple[str | int, ...],
-    values: Sited,
-    path: str,
-    model: type[BaseModel],
+    message: str, values: Sited, path: str, location: tuple[str | int, ...], hint: str = ""
 ) -> Problem:
-    kind, message, hint = item["type"], item["msg"], ""
-    if kind in _WORDS:
-        message = _WORDS[kind]
-    if kind == "extra_forbidden":
-        message = f"unknown key {location[-1]!r}"
-        hint = nearest(str(location[-1]), _fields(model, location[:-1]))
-        location = location[:-1] if len(location) > 1 and hint == "" else location
     dotted = ".".join(str(step) for step in (path, *location) if step != "")
     return Problem(message, dotted, site_of(values, location), hint)
+
+
+def _unknown_key(
+    values: Sited,
+    path: str,
+    location: tuple[str | int, ...],
+    known: Iterable[str],
+    *,
+    shown: bool,
+) -> Problem:
+    key = str(location[-1])
+    hint = nearest(key, known)
+    if hint or is_said(values, location) or (shown and key in values):
+        return _problem(f"unknown key {key!r}", values, path, location, hint)
+    # `{env: {sk-...}}` is a mapping too, of a secret to nothing.
+    return _problem("unknown key (not shown)", values, path, location[:-1])
 
 
 def _fields(model: type[BaseModel], location: tuple[str | int, ...]) -> Iterable[str]:
@@ -89,10 +99,24 @@ def _fields(model: type[BaseModel], location: tuple[str | int, ...]) -> Iterable
         if not inner:
             return ()
         model = inner[0]
+    if model is TenantSettings:
+        return (*model.model_fields, "profile", "endpoints")
     return model.model_fields
 
 
-_TELLTALES = ("key", "token", "secret", "password", "credential", "auth", "header", "sk-", "${")
+_TELLTALES = (
+    "auth",
+    "credential",
+    "header",
+    "key",
+    "literal",
+    "password",
+    "query",
+    "secret",
+    "sk-",
+    "token",
+    "${",
+)
 
 
 def with_excerpts(problems: Iterable[Problem], texts: Mapping[str, list[str]]) -> list[Problem]:
@@ -104,14 +128,19 @@ def _with_excerpt(problem: Problem, texts: Mapping[str, list[str]]) -> Problem:
     site = problem.site
     if problem.excerpt or site is None or not 0 < site.line <= len(texts.get(site.file, ())):
         return problem
-    line = texts[site.file][site.line - 1]
-    if any(tale in line.casefold() for tale in _TELLTALES) or len(line) > _EXCERPT_LIMIT:
+    lines = texts[site.file]
+    line = lines[site.line - 1]
+    # What has no path is a fault of syntax: the line may belong to a key that stands above it.
+    above = "" if problem.path else "".join(lines[max(0, site.line - _LINES_ABOVE - 1) : site.line])
+    searched = f"{problem.path}{above}{line}".casefold()
+    if any(tale in searched for tale in _TELLTALES) or len(line) > _EXCERPT_LIMIT:
         return problem
     shown = line.replace("\t", " ").rstrip()
     return replace(problem, excerpt=f"    {shown}\n    {' ' * (site.column - 1)}^")
 
 
 _EXCERPT_LIMIT = 200
+_LINES_ABOVE = 3
 
 
 def without_repeats(problems: Iterable[Problem]) -> list[Problem]:

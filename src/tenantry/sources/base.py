@@ -30,6 +30,7 @@ class Source(Protocol):
         Raises:
             SourceError: with the class of failure, and a reason without a secret.
         """
+        raise NotImplementedError
 
     def close(self) -> None:
         """Let go of sockets; nothing is fetched afterwards."""

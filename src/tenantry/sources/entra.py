@@ -30,7 +30,7 @@ from tenantry.settings.base import HttpUrl
 from tenantry.sources.base import SourceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     from tenantry.sources.base import SecretGetter, SourceTools
 
@@ -223,7 +223,7 @@ def _read(file: Path) -> str:
 
 
 @contextmanager
-def _refuse(kind: str) -> Iterator[None]:
+def _refuse(kind: str) -> Generator[None]:
     """Word azure-identity's failures.
 
     Their types do not tell: a dead network and a wrong secret are both `ClientAuthenticationError`

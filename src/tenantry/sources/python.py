@@ -67,7 +67,7 @@ class PythonSource:
 def _imported(name: str) -> Callable[[], Any]:
     module, _, function = name.partition(":")
     try:
-        found: Any = getattr(importlib.import_module(module), function)
+        found: object = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
         reason = f"there is no function {name}"
         raise SourceError(reason, failure=Failure.DENIED) from error

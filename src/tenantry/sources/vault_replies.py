@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tenantry.errors import Failure, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     import requests
 
@@ -71,7 +71,7 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 @contextmanager
-def refuse(who: str, what: str) -> Iterator[None]:
+def refuse(who: str, what: str) -> Generator[None]:
     """Word every failure of a request: who was asked, for what, and why it failed."""
     import requests
 
