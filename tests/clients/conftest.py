@@ -187,18 +187,34 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return chosen
 
 
-@pytest.fixture
-def server() -> Iterator[OpenAIServer]:
-    with OpenAIServer() as running:
-        running.allow(KEY, tenant="acme", version="1")
-        yield running
+@pytest.fixture(scope="session")
+def running() -> Iterator[OpenAIServer]:
+    with OpenAIServer() as server:
+        yield server
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[OpenAIServer]:
+def server(running: OpenAIServer) -> OpenAIServer:
+    """A server that knows Acme's key alone, and remembers nothing of other tests."""
+    for key in (NEWER_KEY, FOREIGN_KEY, ADMIN_KEY):
+        running.revoke(key)
+    running.allow(KEY, tenant="acme", version="1")
+    running.reset()
+    running.clear()
+    return running
+
+
+@pytest.fixture(scope="session")
+def accepting() -> Iterator[OpenAIServer]:
+    with OpenAIServer(accept_any=True) as server:
+        yield server
+
+
+@pytest.fixture
+def elsewhere(accepting: OpenAIServer) -> OpenAIServer:
     """A server that is not the tenant's, and would take any key."""
-    with OpenAIServer(accept_any=True) as running:
-        yield running
+    accepting.clear()
+    return accepting
 
 
 @pytest.fixture

@@ -22,13 +22,17 @@ class Catalog(Protocol):
             UnknownTenantError: nobody has that name.
             TenantQuarantinedError: its own settings are wrong.
         """
+        ...
 
     def names(self) -> Collection[str]:
         """Return every tenant's name, those in quarantine included."""
+        ...
 
     def problems(self, name: str) -> tuple[Problem, ...]:
         """Return what is wrong with a tenant's settings; nothing for most."""
+        ...
 
     @property
     def revision(self) -> int:
         """A number that grows with every change."""
+        ...

@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from tenantry.errors import TenantQuarantinedError, UnknownTenantError
+from tenantry.settings import folded
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -50,4 +51,6 @@ class MemoryCatalog:
     def _suggestions(self, name: str) -> tuple[str, ...]:
         if len(self._names) > SUGGESTIONS_UP_TO:
             return ()
-        return tuple(difflib.get_close_matches(name, self._names, 3))
+        spelled = {folded(each): each for each in self._names}
+        near = difflib.get_close_matches(folded(name), spelled, 3)
+        return tuple(spelled[each] for each in near)

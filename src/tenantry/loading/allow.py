@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tenantry.errors import Problem
 from tenantry.loading.problems import nearest
+from tenantry.loading.values import Sited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tenantry.errors import Site
-    from tenantry.loading.values import Sited
     from tenantry.settings import AllowSettings, SecretReference, TenantSettings
 
-_ADDRESSES = ("base_url", "azure_endpoint")
+# Where requests, credentials or tokens go.
+_ADDRESSES = ("base_url", "azure_endpoint", "websocket_base_url", "proxy")
 
 
 def disallowed(
@@ -24,11 +25,11 @@ def disallowed(
 ) -> list[Problem]:
     """Return what the tenant itself says (at a place in `own`) and `allow` does not name."""
     found: list[Problem] = []
-    for key in _ADDRESSES:
-        url = getattr(settings, key)
-        if url is not None and merged.sites.get(key) in own and not _origin_allowed(allow, url):
+    for path, url in _addresses(settings):
+        site = _site(merged, path)
+        if site in own and not _origin_allowed(allow, url):
             message = f"{_origin(url)} is not among allow.origins"
-            found.append(Problem(message, f"tenants.{tenant}.{key}", merged.sites[key]))
+            found.append(Problem(message, f"tenants.{tenant}.{path}", site))
     for path, reference in settings.references():
         site = _site(merged, path)
         if site in own:
@@ -39,18 +40,26 @@ def disallowed(
     return found
 
 
+def _addresses(settings: TenantSettings) -> Iterator[tuple[str, str]]:
+    said = [(key, getattr(settings, key)) for key in _ADDRESSES]
+    if settings.workload_identity is not None:
+        url = settings.workload_identity.token_exchange_url
+        said.append(("workload_identity.token_exchange_url", url))
+    return ((path, url) for path, url in said if url is not None)
+
+
 def _site(merged: Sited, path: str) -> Site | None:
     key, _, inner = path.partition(".")
     within = merged.get(key)
-    if key in ("default_headers", "default_query") and within is not None:
-        site: Site | None = within.sites.get(inner)
-        return site
+    if key in ("default_headers", "default_query") and isinstance(within, Sited):
+        return within.sites.get(inner)
     return merged.sites.get(key)
 
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    # A WebSocket is opened with a request: wss is https, and ws is http.
+    return f"{parts.scheme.replace('ws', 'http')}://{parts.netloc.lower()}"
 
 
 def _origin_allowed(allow: AllowSettings, url: str) -> bool:
@@ -74,7 +83,9 @@ def _secrets_disallowed(
     if patterns is None:
         return
     filled = [pattern.replace("{tenant}", tenant) for pattern in patterns]
-    locator = str(reference.options)
+    # A path means another document at another mount: patterns have to name it too.
+    mount = getattr(reference.options, "mount", None)
+    locator = f"{mount}/{reference.options}" if mount else str(reference.options)
     if not any(_locator_matches(pattern, locator) for pattern in filled):
         message = f"{reference} is not among allow.secrets.{reference.source}"
         yield message, nearest(locator, filled)
@@ -82,4 +93,5 @@ def _secrets_disallowed(
 
 def _locator_matches(pattern: str, locator: str) -> bool:
     expression = re.escape(pattern).replace(r"\*", "[^/]*")
-    return re.fullmatch(expression, locator) is not None and ".." not in locator.split("/")
+    climbs = ".." in unquote(locator).split("/")
+    return re.fullmatch(expression, locator) is not None and not climbs

@@ -76,8 +76,8 @@ class _Loading:
     def load(self, config: Config | None) -> Configuration:
         document = self._document(config)
         over = read_environment(self._environ, document, self._problems)
-        own_problems = self._claimed_by_tenants(document)
         whole = _whole(document, over)
+        own_problems = self._claimed_by_tenants(_layer(whole, "tenants"))
         settings = self._settings(whole)
         references = References(self._kinds, _declared(whole))
         sources = read_sources(_layer(whole, "sources"), references, self._problems)
@@ -96,19 +96,17 @@ class _Loading:
     def _document(self, config: Config | None) -> Sited:
         if config is None:
             return Sited(Site("environment"))
-        if isinstance(config, Settings):
-            config = config.model_dump(exclude_unset=True)
-        if isinstance(config, Mapping):
+        if isinstance(config, (Settings, Mapping)):
             document: Sited = sited(config)
             return document
         paths = [config] if isinstance(config, (str, Path)) else config
         return self._reader.read([Path(path) for path in paths])
 
-    def _claimed_by_tenants(self, document: Sited) -> dict[str, list[Problem]]:
+    def _claimed_by_tenants(self, tenants: Sited) -> dict[str, list[Problem]]:
         """Take the problems that stand inside one tenant out of those that stop everything."""
         claimed: dict[str, list[Problem]] = {}
         for problem in list(self._problems):
-            owner = owner_of(problem, document)
+            owner = owner_of(problem, tenants)
             if owner is not None:
                 self._problems.remove(problem)
                 claimed.setdefault(owner, []).append(problem)
@@ -116,8 +114,11 @@ class _Loading:
 
     def _settings(self, whole: Sited) -> Settings:
         """Validate everything but the tenants' own settings."""
+        tenants = _layer(whole, "tenants")
+        without_tenants = whole.copy()
+        without_tenants["tenants"] = {} if tenants else whole.get("tenants", {})
         try:
-            return Settings.model_validate(whole)
+            return Settings.model_validate(without_tenants)
         except ValidationError as error:
             self._problems += found_by(error, whole, "", Settings)
             return Settings()
@@ -136,7 +137,7 @@ class _Loading:
         }
         stopping = list(self._problems)
         missing = not usable and self._tenants_needed
-        if missing or settings.registry.on_problem == "fail":
+        if stopping or missing or settings.registry.on_problem == "fail":
             stopping += [problem for problems in quarantined.values() for problem in problems]
         if missing and not stopping:
             stopping.append(self._no_tenants())
@@ -169,9 +170,13 @@ _MAY_BE_EMPTY = frozenset({"defaults", "profiles", "tenants", "sources"})
 def _declared(whole: Sited) -> dict[str, str]:
     """Return the kind that each declared source names: its `type`, else its own name."""
     return {
-        name: str(said.get("type", name)) if isinstance(said, Sited) else name
+        name: _kind(said.get("type", name)) if isinstance(said, Sited) else name
         for name, said in _layer(whole, "sources").items()
     }
+
+
+def _kind(said: object) -> str:
+    return said if isinstance(said, str) else ""
 
 
 def _layer(document: Sited, key: str) -> Sited:

@@ -48,7 +48,7 @@ def explain(tenant: Tenant, endpoint: str = "") -> tuple[Setting, ...]:
 
 
 def _said(key: str, value: Any, site: Site) -> Iterator[Setting]:
-    if key in _SINGLE or not isinstance(value, Sited):
+    if key in _SINGLE or not isinstance(value, Sited) or not value:
         yield Setting(key, _shown(value), str(site))
         return
     for inner, each in value.items():
@@ -70,6 +70,8 @@ def _shown(value: Any) -> str:
         return "[" + ", ".join(_shown(inner) for inner in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
+    if callable(value):  # the text of a partial() shows its arguments
+        return str(getattr(value, "__name__", type(value).__name__))
     return "null" if value is None else str(value)
 
 

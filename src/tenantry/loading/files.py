@@ -107,10 +107,10 @@ class Reader:
                 continue
             elif only_tenants:
                 message = f"{key!r} stands in {MAIN_FILE}; other files hold `tenants` only"
-                self._problems.append(Problem(message, site=site))
+                self._problems.append(Problem(message, key, site))
             elif key in document:
                 message = f"{key!r} was said before, at {document.sites[key]}"
-                self._problems.append(Problem(message, site=site))
+                self._problems.append(Problem(message, key, site))
             else:
                 document.put(key, value, site)
 

@@ -41,8 +41,10 @@ def said_twice(layer: Sited, path: str) -> Iterator[Problem]:
             hint = f"{first} is said at {layer.sites[first]}"
             yield Problem(message, f"{path}.{key}", layer.sites[key], hint)
     headers = layer.get("default_headers")
+    if not isinstance(headers, Sited):
+        return
     seen: dict[str, str] = {}
-    for name in headers if isinstance(headers, Sited) else ():
+    for name in headers:
         first = seen.setdefault(name.casefold(), name)
         if first != name:
             message = f"{first} and {name} are the same header: keep one of them"
@@ -207,6 +209,17 @@ class Stack:
             return self._profiles.layers(self._defaults, "defaults", problems)
         return self._profiles.layers(naming, path, problems)
 
+    def faults(self) -> list[Problem]:
+        """Return what is wrong with the layers that are not a tenant's own."""
+        neutral = without(self._defaults, AZURE_ONLY | OPENAI_ONLY)
+        found = list(said_twice(neutral, "defaults"))
+        self._profiles.layers(self._defaults, "defaults", found)
+        for path, layer in self.shared():
+            found += only_on_tenants(layer, path)
+        for path, profile in self._profiles.each():
+            found += said_twice(profile, path)
+        return found
+
     def shared(self) -> Iterator[tuple[str, Sited]]:
         """Return the layers that are not a tenant's own, by their path."""
         yield "defaults", self._defaults
@@ -214,7 +227,7 @@ class Stack:
 
     def _with_defaults(self, layers: list[Sited], said: Sited, problems: list[Problem]) -> Sited:
         azure = _nearest("provider", [self._defaults, *layers]) == "azure"
-        defaults = _without(self._defaults, OPENAI_ONLY if azure else AZURE_ONLY)
+        defaults = without(self._defaults, OPENAI_ONLY if azure else AZURE_ONLY)
         problems += said_twice(defaults, "defaults")
         farther = [self._base, defaults]
         if _nearest("inherit_environment", layers) is True:
@@ -240,7 +253,7 @@ def _nearest(key: str, layers: list[Sited]) -> object:
     return next((layer[key] for layer in reversed(layers) if key in layer), None)
 
 
-def _without(layer: Sited, keys: frozenset[str]) -> Sited:
+def without(layer: Sited, keys: frozenset[str]) -> Sited:
     """Defaults may speak to both providers: what is not for this tenant's is left out."""
     if not any(key in layer for key in keys):
         return layer

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tenantry.errors import Problem
+from tenantry.loading.problems import nearest
 from tenantry.loading.values import Sited
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tenantry.errors import Site
 
 PLACES = frozenset(
     {
@@ -35,8 +38,8 @@ def filled(merged: Sited, tenant: str, problems: list[Problem]) -> Sited:
     """Fill in the placeholders of one tenant's merged settings; labels are percent-quoted."""
     labels = merged.get("labels")
     filling = _Filling(tenant, labels if isinstance(labels, Sited) else {}, problems)
-    for key in PLACES & merged.keys():
-        filling.key, filling.site = key, merged.sites[key]
+    for key in sorted(PLACES & merged.keys()):
+        filling.path, filling.site = f"tenants.{tenant}.{key}", merged.sites[key]
         merged[key] = filling.fill(merged[key])
     return merged
 
@@ -46,8 +49,8 @@ class _Filling:
         self._tenant = tenant
         self._labels = labels
         self._problems = problems
-        self.key = ""
-        self.site: Any = None
+        self.path = ""
+        self.site: Site | None = None
 
     def fill(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -65,9 +68,16 @@ class _Filling:
         name = match[1]
         if name == "tenant":
             return self._tenant
-        label = self._labels.get(name.removeprefix("labels."))
+        name = name.removeprefix("labels.")
+        label = self._labels.get(name)
         if label is None:
-            message = f"the tenant has no label {name.removeprefix('labels.')!r}"
-            self._problems.append(Problem(message, self.key, self.site))
+            self._problem(f"the tenant has no label {name!r}", nearest(name, self._labels))
             return match[0]
-        return quote(str(label), safe="")
+        word = str(label)
+        if not word.strip("."):
+            # Quoting leaves dots alone, and a path would go up, or nowhere.
+            self._problem(f"label {name!r} is empty or made of dots: it cannot stand in a path")
+        return quote(word, safe="")
+
+    def _problem(self, message: str, hint: str = "") -> None:
+        self._problems.append(Problem(message, self.path, self.site, hint))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from tenantry.errors import Problem, Site
-from tenantry.loading.values import Sited, is_said, site_of
+from tenantry.loading.values import Sited, site_of, value_at
 from tenantry.settings import NestedProblems, TenantSettings, folded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from pydantic import ValidationError
 
@@ -60,7 +60,7 @@ def _unfolded(
             yield from _unfolded(cause.cause, values, path, inner, cause.model)
         elif item["type"] == "extra_forbidden":
             known = _fields(model, item["loc"][:-1])
-            yield _unknown_key(values, path, location, known, shown=not within)
+            yield _unknown_key(values, path, location, known, in_reference=bool(within))
         else:
             message = _WORDS.get(item["type"], item["msg"])
             yield _problem(message, values, path, location)
@@ -79,14 +79,19 @@ def _unknown_key(
     location: tuple[str | int, ...],
     known: Iterable[str],
     *,
-    shown: bool,
+    in_reference: bool,
 ) -> Problem:
     key = str(location[-1])
     hint = nearest(key, known)
-    if hint or is_said(values, location) or (shown and key in values):
-        return _problem(f"unknown key {key!r}", values, path, location, hint)
-    # `{env: {sk-...}}` is a mapping too, of a secret to nothing.
-    return _problem("unknown key (not shown)", values, path, location[:-1])
+    said = value_at(values, location, _MISSING)
+    # `{env: {sk-...}}` is a mapping too, of a secret to nothing; and where a name alone stands for
+    # a mapping, the key was a value.
+    if not hint and (said is _MISSING or (said is None and in_reference)):
+        return _problem("unknown key (not shown)", values, path, location[:-1])
+    return _problem(f"unknown key {key!r}", values, path, location, hint)
+
+
+_MISSING = object()
 
 
 def _fields(model: type[BaseModel], location: tuple[str | int, ...]) -> Iterable[str]:

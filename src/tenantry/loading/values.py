@@ -77,13 +77,13 @@ def site_of(root: object, path: tuple[str | int, ...]) -> Site | None:
     return found
 
 
-def is_said(root: object, path: tuple[str | int, ...]) -> bool:
-    """Say whether a value other than null was written at `path`, and under that very name."""
+def value_at(root: object, path: tuple[str | int, ...], missing: object = None) -> object:
+    """Return what was written at `path`, else `missing`."""
     for step in path:
-        if isinstance(root, Sited) and isinstance(step, str):
-            root = root.get(step)
+        if isinstance(root, Sited) and step in root:
+            root = root[str(step)]
         elif isinstance(root, list) and isinstance(step, int) and step < len(root):
             root = root[step]
         elif not isinstance(root, list):
-            return False
-    return root is not None
+            return missing
+    return root

@@ -27,7 +27,9 @@ class ReferenceOptions(Model):
 
     main: ClassVar[str]
 
-    field: str | None = Field(default=None, description="Which field of the document is the secret.")
+    field: str | None = Field(
+        default=None, description="Which field of the document is the secret."
+    )
     refresh: RefreshSettings | None = Field(
         default=None, description="Refresh limits for this document."
     )

@@ -51,14 +51,20 @@ class PoolSettings(Model):
     """The tenant's connection pool; what is left out is the SDK's."""
 
     max_connections: int | None = Field(default=None, ge=1, description="Open sockets at most.")
-    max_keepalive_connections: int | None = Field(default=None, ge=0, description="Idle sockets at most.")
-    keepalive_expiry: Seconds | None = Field(default=None, description="How long a socket may be idle.")
+    max_keepalive_connections: int | None = Field(
+        default=None, ge=0, description="Idle sockets at most."
+    )
+    keepalive_expiry: Seconds | None = Field(
+        default=None, description="How long a socket may be idle."
+    )
 
 
 class TlsSettings(Model):
     """What the tenant's connections trust. Tenants with equal settings share one SSL context."""
 
-    ca: Path | None = Field(default=None, description="PEM file of the certificate authorities to trust.")
+    ca: Path | None = Field(
+        default=None, description="PEM file of the certificate authorities to trust."
+    )
     verify: bool = Field(default=True, description="false trusts anybody, and is warned about.")
 
 

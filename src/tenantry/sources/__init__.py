@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 from tenantry.sources import (
+    command,
     entra,
     env,
     file,
@@ -22,6 +23,7 @@ _BUILT_IN = (
     literal.KIND,
     env.KIND,
     file.KIND,
+    command.KIND,
     python.KIND,
     first_of.KIND,
     vault.KIND,

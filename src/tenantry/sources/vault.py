@@ -6,7 +6,6 @@ followed: hvac would send the token along to whatever host they name.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import unquote
 
@@ -188,7 +187,7 @@ class VaultSource:
         life = float(reply["lease_duration"])
         session = self._session.held
         if session is not None:
-            life = min(life, session.limits.hard - time.monotonic())
+            life = min(life, session.limits.hard - self._session.clock())
         return Document(reply["data"], version=reply["lease_id"], lifetime=life)
 
 

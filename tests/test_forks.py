@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import threading
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tenantry import forks
+from tenantry.credential import Credential, Keyring
+from tenantry.events import Event, EventStream
+from tenantry.forks import survives_fork
+from tenantry.freshness import RefreshPolicy
+from tenantry.pool import Pool
+from tenantry.secret import Document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LIMIT = 20.0  # seconds after which a child that hangs fails its test
+
+
+def in_child(work: Callable[[], Any]) -> Any:
+    """Return what `work` returns in a forked child of this process."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: sender.send(work()), daemon=True)
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks beside threads: what happens then is tested here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    sender.close()
+    try:
+        assert receiver.poll(LIMIT), "the child hangs"
+        return receiver.recv()
+    finally:
+        process.kill()
+        process.join(LIMIT)
+        process.close()
+        receiver.close()
+
+
+class Counter:
+    """Counts in how many forks it was told to begin anew."""
+
+    def __init__(self) -> None:
+        self.forks = 0
+
+    def after_fork(self) -> None:
+        self.forks += 1
+
+
+class Source:
+    """A fetch that a test holds, and lets go."""
+
+    def __init__(self) -> None:
+        self.value = "first"
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def __call__(self, *, forced: bool) -> Document:
+        del forced
+        self.begun.set()
+        assert self.go_on.wait(LIMIT)
+        return Document(self.value)
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def credential(source: Source) -> Iterator[Credential]:
+    keyring = Keyring(EventStream())
+    keeper = keyring.keeper("vault", ("path",), RefreshPolicy(), source, tenant="acme")
+    yield Credential(keeper, tenant="acme", setting="api_key", field=None, reference="vault path")
+    source.go_on.set()
+    keyring.close()
+
+
+def test_what_survives_is_told_in_the_child_only() -> None:
+    """Each fork begins anew in the child, and nothing happens in the parent."""
+    counter = Counter()
+    survives_fork(counter)
+    assert 1 == in_child(lambda: counter.forks)
+    assert 0 == counter.forks
+
+
+def test_what_is_gone_is_not_told() -> None:
+    """Registering for forks keeps nothing alive."""
+    counter = Counter()
+    survives_fork(counter)
+    gone = weakref.ref(counter)
+    del counter
+    gc.collect()
+    assert gone() is None
+    assert not any(isinstance(each, Counter) for each in forks._known)
+
+
+def test_a_grandchild_begins_anew_too() -> None:
+    """A child that forks again tells what it inherited once more."""
+    counter = Counter()
+    survives_fork(counter)
+
+    def fork_again() -> int:
+        multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # or it may have no children
+        found: int = in_child(lambda: counter.forks)
+        return found
+
+    assert 2 == in_child(fork_again)
+
+
+def test_a_child_keeps_the_values_it_was_born_with(credential: Credential, source: Source) -> None:
+    """A secret that is held is served in the child, without a fetch."""
+    held = credential.get().reveal()
+    source.value = "second"
+    source.begun.clear()
+
+    def serve() -> tuple[str, bool]:
+        return credential.get().reveal(), source.begun.is_set()
+
+    assert (held, False) == in_child(serve)
+
+
+def test_a_child_forked_in_mid_flight_fetches_for_itself(
+    credential: Credential, source: Source
+) -> None:
+    """A flight of the parent never lands in the child, which starts its own."""
+    source.go_on.clear()
+    credential.prefetch()
+    assert source.begun.wait(LIMIT)
+
+    def fetch() -> str:
+        source.go_on.set()
+        return credential.get().reveal()
+
+    assert "first" == in_child(fetch)
+    source.go_on.set()
+    assert "first" == credential.get().reveal()
+
+
+def test_a_child_forked_in_mid_refresh_refreshes_for_itself(
+    credential: Credential, source: Source
+) -> None:
+    """The parent's forced fetch does not keep the child from one of its own."""
+    used = credential.get()
+    source.go_on.clear()
+    source.begun.clear()
+    asking = threading.Thread(target=credential.better, args=(used,))
+    asking.start()
+    assert source.begun.wait(LIMIT)
+
+    def better() -> str | None:
+        source.value = "second"
+        source.go_on.set()
+        found = credential.better(used)
+        return None if found is None else found.reveal()
+
+    assert "second" == in_child(better)
+    source.go_on.set()
+    asking.join(LIMIT)
+
+
+def test_locks_held_at_the_fork_are_new_in_the_child(credential: Credential) -> None:
+    """Whatever lock another thread held when the process forked, the child does not wait for it."""
+    credential.get()
+    keeper = credential._keeper
+    pool, stream = Pool[str, str](), EventStream()
+    seen: list[str] = []
+    stream.subscribe(lambda event: seen.append(event.tenant))
+    keyring = Keyring(stream)
+    locks = (
+        keeper._lock,
+        keeper._refresher._lock,
+        pool._lock,
+        stream._condition,
+        keyring._lock,
+        keyring._refresher._lock,
+    )
+
+    def work() -> tuple[str, str, list[str]]:
+        credential.refresh()
+        fresh = keyring.keeper("env", ("X",), RefreshPolicy(), Source(), tenant="acme")
+        fresh.current()
+        stream.publish(Event("acme"))
+        stream.close(LIMIT)
+        return credential.get().reveal(), pool.get("acme", lambda: "built"), seen
+
+    for lock in locks:
+        lock.acquire()
+    try:
+        assert ("first", "built", ["acme"]) == in_child(work)
+    finally:
+        for lock in locks:
+            lock.release()
+
+
+def test_a_build_of_the_parent_does_not_hold_up_the_child() -> None:
+    """A key that another thread was building when the process forked is built by the child."""
+    pool, begun, go_on = Pool[str, str](), threading.Event(), threading.Event()
+
+    def slow() -> str:
+        begun.set()
+        assert go_on.wait(LIMIT)
+        return "parent"
+
+    building = threading.Thread(target=pool.get, args=("acme", slow))
+    building.start()
+    assert begun.wait(LIMIT)
+    assert "child" == in_child(lambda: pool.get("acme", lambda: "child"))
+    go_on.set()
+    building.join(LIMIT)
+    assert "parent" == pool.get("acme", lambda: "too late")
+
+
+def test_events_of_the_parent_are_not_delivered_in_the_child() -> None:
+    """A child starts with an empty queue, a thread of its own, and the same hooks."""
+    stream, begun, go_on = EventStream(), threading.Event(), threading.Event()
+    seen: list[str] = []
+
+    def hook(event: Event) -> None:
+        begun.set()
+        assert go_on.wait(LIMIT)
+        seen.append(event.tenant)
+
+    stream.subscribe(hook)
+    stream.publish(Event("parent"))
+    stream.publish(Event("parent, queued"))
+    assert begun.wait(LIMIT)
+
+    def publish() -> list[str]:
+        go_on.set()
+        stream.publish(Event("child"))
+        stream.close(LIMIT)
+        return seen
+
+    assert ["child"] == in_child(publish)
+    go_on.set()
+    stream.close(LIMIT)
+    assert ["parent", "parent, queued"] == seen
+
+
+@pytest.mark.parametrize("children", [8])
+def test_children_of_one_parent_do_not_share_their_refreshes(
+    credential: Credential, source: Source, children: int
+) -> None:
+    """Each of several children refreshes on threads of its own."""
+    credential.get()
+
+    def refresh() -> str:
+        source.value = "new"
+        credential.refresh()
+        return credential.get().reveal()
+
+    assert ["new"] * children == [in_child(refresh) for _ in range(children)]
+    assert "first" == credential.get().reveal()
