@@ -7,7 +7,7 @@ BETWEEN := 2.54.0 3.4.0
 # PIP_ARGS is for whoever needs another index, a proxy or a cache.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: help demo test test-newest test-oldest test-versions stress check format constraints clean
+.PHONY: help demo test test-newest test-oldest test-versions stress outage check format constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ test-versions: test $(BETWEEN:%=test-on-%) ## Run the tests on every SDK that we
 
 stress: $(VENV)/.installed ## Run the races, forks and soaks
 	@$(BIN)/python -m pytest -m stress --timeout 600 $(TEST_ARGS)
+
+outage: $(VENV)/.installed ## Whose calls fail while an issuer is down?
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --group bench
+	@$(BIN)/python benchmarks/outage.py
 
 check: $(VENV)/.installed ## Lint, types and the floors of the house
 	@$(BIN)/ruff format --check .
