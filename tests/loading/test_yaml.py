@@ -161,7 +161,7 @@ def test_duplicate_key() -> None:
     [
         ("a: 'x", 1, "unexpected end of stream"),
         ("a: 1\nb: c: d", 2, "mapping values are not allowed"),
-        ("a: [1, 2", 1, "did not find expected ',' or ']'"),
+        ("a: [1, 2\nb: 1", 2, "did not find expected ',' or ']'"),
         ("a: @x", 1, "cannot start any token"),
         ("%YAML 3.0\n---\na: 1", 1, "incompatible YAML document"),
     ],
@@ -243,7 +243,7 @@ def test_depth_by_aliases() -> None:
     text = f"a: &a {nested(40)}\nb: &b {nested(20, '*a')}\n"
 
     assert 2 == len(good(text))
-    assert "nested deeper than 64 levels, aliases followed" == bad(f"{text}c: [[[*b]]]").message
+    assert "nested deeper than 64 levels, aliases followed" == bad(f"{text}c: [[[[*b]]]]").message
 
 
 def test_depth_of_siblings() -> None:

@@ -83,9 +83,7 @@ def _secrets_disallowed(
     if patterns is None:
         return
     filled = [pattern.replace("{tenant}", tenant) for pattern in patterns]
-    # A path means another document at another mount: patterns have to name it too.
-    mount = getattr(reference.options, "mount", None)
-    locator = f"{mount}/{reference.options}" if mount else str(reference.options)
+    locator = str(reference.options)
     if not any(_locator_matches(pattern, locator) for pattern in filled):
         message = f"{reference} is not among allow.secrets.{reference.source}"
         yield message, nearest(locator, filled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ _WORDS = {
     "dict_type": "is not a mapping",
     "mapping_type": "is not a mapping",
     "model_type": "is not a mapping",
+    "path_type": "is not a path",
+    "too_short": "is empty",
 }
 
 
@@ -52,9 +55,12 @@ def _unfolded(
     within: tuple[str | int, ...],
     model: type[BaseModel],
 ) -> Iterable[Problem]:
-    for item in error.errors(include_input=False, include_url=False):
+    items = error.errors(include_input=False, include_url=False)
+    for item in items:
         location = (*within, *item["loc"])
         cause = item.get("ctx", {}).get("error")
+        if item["type"] == "too_short" and item["loc"] in (each["loc"][:-1] for each in items):
+            continue  # it is short of what was wrong in it, which is told
         if isinstance(cause, NestedProblems):
             inner = (*location, cause.within)
             yield from _unfolded(cause.cause, values, path, inner, cause.model)
@@ -121,7 +127,10 @@ _TELLTALES = (
     "sk-",
     "token",
     "${",
+    "@",  # https://user:password@host
 )
+# Sixteen characters and more with letters and digits: a key that stands where none belongs.
+_LIKE_A_KEY = re.compile(r"(?=[\w+=-]*[0-9])(?=[\w+=-]*[A-Za-z])[\w+=-]{16,}")
 
 
 def with_excerpts(problems: Iterable[Problem], texts: Mapping[str, list[str]]) -> list[Problem]:
@@ -138,7 +147,9 @@ def _with_excerpt(problem: Problem, texts: Mapping[str, list[str]]) -> Problem:
     # What has no path is a fault of syntax: the line may belong to a key that stands above it.
     above = "" if problem.path else "".join(lines[max(0, site.line - _LINES_ABOVE - 1) : site.line])
     searched = f"{problem.path}{above}{line}".casefold()
-    if any(tale in searched for tale in _TELLTALES) or len(line) > _EXCERPT_LIMIT:
+    if any(tale in searched for tale in _TELLTALES) or _LIKE_A_KEY.search(searched):
+        return problem
+    if len(line) > _EXCERPT_LIMIT:
         return problem
     shown = line.replace("\t", " ").rstrip()
     return replace(problem, excerpt=f"    {shown}\n    {' ' * (site.column - 1)}^")

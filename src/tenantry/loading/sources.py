@@ -69,8 +69,7 @@ def _misnamed(name: str, references: References) -> tuple[str, str] | None:
 def _declared(
     name: str, kind: Kind, values: Sited, references: References, problems: list[Problem]
 ) -> DeclaredSource | None:
-    if kind.settings is None:
-        return None
+    assert kind.settings is not None  # noqa: S101  # its name was refused otherwise
     try:
         settings = kind.settings.model_validate(values, context=references)
     except ValidationError as error:

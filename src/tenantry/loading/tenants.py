@@ -47,7 +47,7 @@ class TenantReader:
         self._references = references
         self._allow = allow
         self._problems = problems
-        self._shared: set[tuple[str, Site | None]] = set()  # the faults of shared layers
+        self._shared: set[tuple[str, Site | None]] = set()  # faults that every tenant would repeat
         self.usable: dict[str, Tenant] = {}
         self.broken: dict[str, list[Problem]] = {}
 
@@ -73,8 +73,8 @@ class TenantReader:
                 # What stands at no key, such as a missing credential, is for tenants to mend.
                 problems = found_by(error, merged, path, TenantSettings)
                 found += [problem for problem in problems if problem.path != path]
-        self._shared = {_fault(problem) for problem in found}
         self._problems += found
+        self._shared = {_fault(problem) for problem in self._problems}
 
     def _check_names(self, tenants: Sited, over: Sited) -> None:
         seen: dict[str, str] = {}
