@@ -10,6 +10,7 @@ from tenantry.sources import (
     env,
     file,
     first_of,
+    key_vault,
     literal,
     python,
     vault,
@@ -28,6 +29,7 @@ _BUILT_IN = (
     first_of.KIND,
     vault.KIND,
     entra.KIND,
+    key_vault.KIND,
 )
 
 # Not written as a reference: a tenant's `workload_identity` is turned into one.
