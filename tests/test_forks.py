@@ -37,6 +37,7 @@ def in_child(work: Callable[[], Any]) -> Any:
         assert receiver.poll(LIMIT), "the child hangs"
         return receiver.recv()
     finally:
+        process.join(LIMIT)
         process.kill()
         process.join(LIMIT)
         process.close()
@@ -89,6 +90,14 @@ def test_what_survives_is_told_in_the_child_only() -> None:
     survives_fork(counter)
     assert 1 == in_child(lambda: counter.forks)
     assert 0 == counter.forks
+
+
+def test_everything_known_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs in a child tells all that registered."""
+    counters = [Counter(), Counter()]
+    monkeypatch.setattr(forks, "_known", weakref.WeakSet(counters))
+    forks._in_child()
+    assert [1, 1] == [counter.forks for counter in counters]
 
 
 def test_what_is_gone_is_not_told() -> None:

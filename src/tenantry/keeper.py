@@ -198,7 +198,8 @@ class Keeper:
 
     def prefetch(self) -> Flight | None:
         """Start a flight where one is due, without waiting for it; returns it where one flies."""
-        return self._look()[1]
+        self._look()
+        return self._flight
 
     def refresh(self) -> Flight:
         """Start a flight now, past any back-off, or join the one that is on its way."""
@@ -305,13 +306,17 @@ class Keeper:
         if self._flight is not flight:
             return  # given up, or overtaken, before a thread was free for it
         try:
-            change = self._delivered(flight, self._fetch(forced=flight.forced))
-        except BaseException as error:  # noqa: BLE001  # whatever a source raises is its failure
-            change = self._failed(flight, _worded(error))
+            self._on_change(self._outcome(flight))
         finally:
+            # Not before it is reported: the next flight must not be reported first.
             with self._lock:
                 self._land(flight)
-        self._on_change(change)
+
+    def _outcome(self, flight: Flight) -> Change:
+        try:
+            return self._delivered(flight, self._fetch(forced=flight.forced))
+        except BaseException as error:  # noqa: BLE001  # whatever a source raises is its failure
+            return self._failed(flight, _worded(error))
 
     def _delivered(self, flight: Flight, document: Document) -> Change:
         if document.lifetime is not None and not document.lifetime > 0:
@@ -328,7 +333,6 @@ class Keeper:
                 self._previous = (before, now + self.policy.overlap)
             self._pace_forced(flight, now, changed=changed)
             self.error, self.backoff = None, Backoff()
-            self._land(flight)
         return Change(held, before if changed else None, None, 0.0, usable=True)
 
     def _overtaken(self, flight: Flight) -> bool:
@@ -360,7 +364,6 @@ class Keeper:
             usable = self._note_failure(error, now)
             if flight.rejected:
                 self._forced_until = self.backoff.until
-            self._land(flight)
             retry_in = self.backoff.until - now
         return Change(self.held, None, error, retry_in, usable)
 

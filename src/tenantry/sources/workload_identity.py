@@ -75,8 +75,12 @@ class WorkloadIdentitySource:
         """Nothing is held open."""
 
     def _auth(self, options: WorkloadIdentityReference) -> WorkloadIdentityAuth:
-        from openai.auth import WorkloadIdentityAuth
+        from openai.auth import WorkloadIdentity, WorkloadIdentityAuth
 
+        if "client_id" in WorkloadIdentity.__required_keys__:
+            reason = "workload_identity needs a newer SDK: this one demands a `client_id`"
+            hint = "pip install --upgrade openai"
+            raise SourceError(reason, failure=Failure.DENIED, hint=hint)
         subject: SecretGetter = self._credential_for(options.subject_token)
         url = options.token_exchange_url
         where: dict[str, Any] = {} if url is None else {"token_exchange_url": url}
