@@ -3,7 +3,6 @@ from __future__ import annotations
 import inspect
 import json
 import threading
-from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +16,7 @@ from tenantry import ClientRegistry
 from tenantry.testing import OpenAIServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from openai.types.chat import ChatCompletion
 
@@ -83,9 +82,7 @@ class Acme:
             settings.pop("azure_endpoint", None)
         return {**settings, **said}
 
-    def registry(
-        self, *, environ: Mapping[str, str] | None = None, **said: Any
-    ) -> ClientRegistry:
+    def registry(self, *, environ: Mapping[str, str] | None = None, **said: Any) -> ClientRegistry:
         """Open a registry that is closed when the test ends, on the test's own event loop."""
         config = {"tenants": {"acme": self.settings(said)}}
         registry = ClientRegistry.open(config, environ=environ or {})
@@ -118,7 +115,8 @@ class Acme:
         self, client: Client, path: str, *, cast_to: type[Any] = object, **options: Any
     ) -> Any:
         """Send a GET to any path, as the SDK's undocumented endpoints are called."""
-        return await self.settle(client.get(path, cast_to=cast_to, options=options))
+        get: Any = client.get
+        return await self.settle(get(path, cast_to=cast_to, options=options))
 
     async def models(self, client: Client) -> RecordedRequest:
         """List the models, which no deployment has a part in; return the request."""
@@ -224,9 +222,7 @@ async def acme(kind: Kind, server: OpenAIServer) -> AsyncIterator[Acme]:
 
 
 @pytest.fixture(params=KINDS[:2], ids=lambda kind: kind.sdk.__name__)
-async def openai_acme(
-    request: pytest.FixtureRequest, server: OpenAIServer
-) -> AsyncIterator[Acme]:
+async def openai_acme(request: pytest.FixtureRequest, server: OpenAIServer) -> AsyncIterator[Acme]:
     """Acme, for parameters that only OpenAI has."""
     async with AsyncExitStack() as stack:
         yield Acme(request.param, server, stack)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-import openai
-import pytest
 from openai.types.chat import ChatCompletion
 
 from tenantry.clients.http import httpx

@@ -92,7 +92,7 @@ async def test_the_environment_changes_nothing(
 async def test_a_token_is_not_displaced(azure_acme: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
     """Azure tenants that say a token keep it under a poisoned environment."""
     azure_acme.server.allow(azure_acme.newer_key)
-    said = {"azure_ad_token": SecretStr(azure_acme.newer_key)}
+    said: dict[str, Any] = {"azure_ad_token": SecretStr(azure_acme.newer_key)}
     clean = await wire(azure_acme, azure_acme.client(**said))
     poison(monkeypatch)
     assert clean == await wire(azure_acme, azure_acme.client(**said))

@@ -57,9 +57,7 @@ async def test_the_admin_key_goes_to_admin_endpoints(openai_acme: Acme) -> None:
     """`admin_api_key` is what admin endpoints receive, and `api_key` what all others do."""
     acme = openai_acme
     acme.server.allow(acme.admin_key)
-    client: Any = acme.client(
-        api_key=SecretStr(acme.key), admin_api_key=SecretStr(acme.admin_key)
-    )
+    client: Any = acme.client(api_key=SecretStr(acme.key), admin_api_key=SecretStr(acme.admin_key))
     await acme.settle(client.admin.organization.projects.list())
     await acme.chat(client)
     admin, chat = acme.server.requests
@@ -80,7 +78,7 @@ async def test_a_tenant_may_have_an_admin_key_alone(openai_acme: Acme) -> None:
 
 @WITH_ADMIN_KEY
 async def test_the_admin_key_is_not_on_the_client(acme: Acme) -> None:
-    """The client's `admin_api_key` is a placeholder, for Azure as well, and None if there is none."""
+    """The client's `admin_api_key` is a placeholder, for Azure too, and None where none is said."""
     client: Any = acme.client(api_key=SecretStr(acme.key), admin_api_key=SecretStr(acme.admin_key))
     assert "tenantry:admin_api_key" == client.admin_api_key
     plain: Any = acme.client()
@@ -101,11 +99,10 @@ async def test_an_admin_key_needs_a_newer_sdk(acme: Acme) -> None:
     ("setting", "header"),
     [("organization", "openai-organization"), ("project", "openai-project")],
 )
-async def test_organization_and_project_are_headers(
-    acme: Acme, setting: str, header: str
-) -> None:
+async def test_organization_and_project_are_headers(acme: Acme, setting: str, header: str) -> None:
     """`organization` and `project` are sent as headers, and no header where they are not said."""
-    said = await acme.sent(acme.client(**{setting: "of-acme"}))
+    settings: dict[str, Any] = {setting: "of-acme"}
+    said = await acme.sent(acme.client(**settings))
     unsaid = await acme.sent(acme.client())
     assert "of-acme" == said.header[header]
     assert header not in unsaid.header
@@ -199,7 +196,7 @@ def test_data_residency_needs_a_newer_sdk(openai_acme: Acme) -> None:
     ids=["number", "text", "parts", "no limit to one part", "no limit"],
 )
 def test_time_limits_are_the_clients(acme: Acme, said: object, expected: httpx.Timeout) -> None:
-    """A limit sets all four parts, parts set themselves, null is no limit, the rest is the SDK's."""
+    """A number sets all four parts, parts set their own, null is no limit, else the SDK's holds."""
     assert expected == acme.client(timeout=said).timeout
 
 
@@ -208,9 +205,11 @@ def test_without_time_limits_the_sdks_apply(acme: Acme) -> None:
     assert openai.DEFAULT_TIMEOUT == acme.client().timeout
 
 
-@pytest.mark.parametrize(("said", "requests"), [({}, 3), ({"max_retries": 4}, 5), ({"max_retries": 0}, 1)])
+@pytest.mark.parametrize(
+    ("said", "requests"), [({}, 3), ({"max_retries": 4}, 5), ({"max_retries": 0}, 1)]
+)
 async def test_failures_are_retried_as_often_as_said(
-    acme: Acme, said: dict[str, int], requests: int
+    acme: Acme, said: dict[str, Any], requests: int
 ) -> None:
     """A request that keeps failing is sent once and `max_retries` times more, two by default."""
     acme.server.fail_next(500, times=None, retry_after=0.001)

@@ -64,7 +64,9 @@ async def test_a_socket_is_not_kept_where_it_is_said(acme: Acme, said: dict[str,
 async def test_requests_go_through_the_proxy(acme: Acme, echo: Echo) -> None:
     """With `proxy` the proxy is asked for the whole URL."""
     host = "http://openai.invalid"
-    address = {"azure_endpoint": host} if acme.kind.is_azure else {"base_url": f"{host}/v1"}
+    address: dict[str, Any] = (
+        {"azure_endpoint": host} if acme.kind.is_azure else {"base_url": f"{host}/v1"}
+    )
     client = acme.client(proxy=echo.url, **address)
     for each in (client, client.with_options(timeout=5)):
         await acme.settle(each.models.list())
@@ -75,7 +77,9 @@ async def test_requests_go_through_the_proxy(acme: Acme, echo: Echo) -> None:
 async def test_https_goes_through_a_tunnel(acme: Acme, echo: Echo) -> None:
     """For an https address the proxy is asked for a tunnel, and sees neither path nor key."""
     host = "https://openai.invalid"
-    address = {"azure_endpoint": host} if acme.kind.is_azure else {"base_url": f"{host}/v1"}
+    address: dict[str, Any] = (
+        {"azure_endpoint": host} if acme.kind.is_azure else {"base_url": f"{host}/v1"}
+    )
     client = acme.client(proxy=echo.url, max_retries=0, **address)
     with pytest.raises(openai.APIConnectionError):
         await acme.chat(client)
@@ -150,9 +154,7 @@ def test_equal_settings_share_one_context(authority: CertificateAuthority) -> No
     with ClientRegistry.open(config, environ={}) as registry:
         for name in said:
             registry.client(name)
-        contexts = [
-            http.ssl_context(registry.catalog.get(name).settings.tls) for name in said
-        ]
+        contexts = [http.ssl_context(registry.catalog.get(name).settings.tls) for name in said]
     assert contexts[0] is contexts[1]
     assert contexts[2] is contexts[3]
     assert contexts[0] is not contexts[2]

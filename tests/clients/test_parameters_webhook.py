@@ -65,7 +65,12 @@ async def test_clones_unwrap_too(acme: Acme) -> None:
 async def test_the_first_request_fetches_the_secret(acme: Acme) -> None:
     """The secret is fetched along with the tenant's first request, without holding it up."""
     fetched: list[str] = []
-    registry = acme.registry(webhook_secret=lambda: fetched.append("once") or SECRET)
+
+    def fetch() -> str:
+        fetched.append("once")
+        return SECRET
+
+    registry = acme.registry(webhook_secret=fetch)
     client = acme.of(registry)
     assert [] == fetched
     await acme.chat(client)
@@ -84,9 +89,7 @@ def test_before_it_is_fetched_it_is_unavailable(acme: Acme) -> None:
     )
 
 
-def test_without_one_the_sdks_own_error_arises(
-    acme: Acme, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_one_the_sdks_own_error_arises(acme: Acme, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tenant without `webhook_secret` has none, whatever the environment says."""
     monkeypatch.setenv("OPENAI_WEBHOOK_SECRET", SECRET)
     client = acme.client()

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from openai import OpenAI
-from openai.lib import azure
 from pydantic import SecretStr
 
 from tenantry import OptionNotAllowedError, TenantBoundaryError
-from tenantry.clients.sealed import NO_KEY, SealedAzureOpenAI, SealedOpenAI
+from tenantry.clients.sealed import SealedAzureOpenAI, SealedOpenAI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tenantry.testing import OpenAIServer
     from tests.clients.conftest import Acme
+
+    from tenantry.testing import OpenAIServer
 
 
 def tells_itself(error: TenantBoundaryError, caplog: pytest.LogCaptureFixture) -> bool:
@@ -165,7 +165,8 @@ async def test_a_foreign_credential_is_not_sent(
 
 async def test_a_clone_with_a_foreign_credential_sends_nothing(acme: Acme) -> None:
     """A header that `with_options` takes without a word is refused at the gate."""
-    client = acme.client().with_options(default_headers={"Authorization": "Bearer of-another"})
+    name = "api-key" if acme.kind.is_azure else "Authorization"
+    client = acme.client().with_options(default_headers={name: "Bearer of-another"})
     with pytest.raises(TenantBoundaryError):
         await acme.chat(client)
     assert () == acme.server.requests
@@ -192,6 +193,16 @@ async def test_a_foreign_host_header_is_not_sent(
     assert 200 == (await acme.sent(client, extra_headers={"Host": own})).status
 
 
+async def test_a_key_of_the_tenant_is_recognised(acme: Acme) -> None:
+    """A request that bears the tenant's own key already is the tenant's."""
+    client = acme.client(api_key=SecretStr(acme.key))
+    await acme.chat(client)
+    name, value = ("api-key", acme.key) if acme.kind.is_azure else ("Authorization", acme.key)
+    prefix = "" if acme.kind.is_azure else "Bearer "
+    request = await acme.sent(client, extra_headers={name: prefix + value})
+    assert 200 == request.status
+
+
 # -- paths ----------------------------------------------------------------------------------------
 
 
@@ -212,7 +223,7 @@ def gateway(acme: Acme) -> Iterator[dict[str, Any]]:
         "%2e%2e/%2e%2e/%2e%2e/t-globex/v1/models",
         "..%2f..%2f..%2ft-globex/v1/models",
         "%252e%252e%252f%252e%252e%252f%252e%252e/t-globex/v1/models",
-        "%25252525252e./../../t-globex/v1/models",
+        "%25252525252e./%25252525252e./%25252525252e./t-globex/v1/models",
         "..\\..\\..\\t-globex/v1/models",
         "%5c..%5c..%5c..%5ct-globex/v1/models",
         "..;/..;a=b/..;/t-globex/v1/models",
@@ -326,70 +337,3 @@ def test_sealed_clients_are_not_made_by_hand(sealed: type[Any]) -> None:
     """Without a tenant's http client there is nothing to seal."""
     with pytest.raises(TypeError, match="made by ClientRegistry"):
         sealed(api_key="sk-by-hand")
-
-
-# -- what we rely on that the SDK does not promise ------------------------------------------------
-
-
-@pytest.fixture
-def plain(acme: Acme) -> Any:
-    """A client of the SDK's own, which speaks to nobody."""
-    sdk: Any = acme.kind.sdk
-    if acme.kind.is_azure:
-        said = {"azure_endpoint": "http://plain.invalid", "api_version": acme.api_version}
-        return sdk(api_key="sk-plain", azure_deployment="of-plain", **said)
-    return sdk(api_key="sk-plain", base_url="http://plain.invalid/v1")
-
-
-async def test_the_sdk_keeps_headers_where_we_restore_them(acme: Acme, plain: Any) -> None:
-    """`_custom_headers` is what `default_headers` become, and the http client is `_client`."""
-    clone = plain.with_options(default_headers={"X-One": "1"})
-    await acme.settle(plain.close())
-    assert {"X-One": "1"} == vars(clone)["_custom_headers"]
-    assert clone._client is plain._client
-
-
-async def test_the_sdk_keeps_addresses_where_we_restore_them(azure_acme: Acme) -> None:
-    """Azure clients have endpoint, deployment and token under the names that we put back."""
-    made: Any = azure_acme.kind.sdk
-    said = {"azure_endpoint": "http://plain.invalid", "api_version": azure_acme.api_version}
-    client = made(azure_ad_token="eyJ0", azure_deployment="of-plain", **said)
-    await azure_acme.settle(client.close())
-    assert ("http://plain.invalid", "of-plain", "eyJ0") == (
-        str(vars(client)["_azure_endpoint"]),
-        vars(client)["_azure_deployment"],
-        vars(client)["_azure_ad_token"],
-    )
-
-
-async def test_the_sdk_says_no_key_as_we_do(azure_acme: Acme) -> None:
-    """The text that Azure clients without a key have is the one that we give them."""
-    assert azure.API_KEY_SENTINEL == NO_KEY
-
-
-async def test_the_sdk_takes_strictness_privately(acme: Acme, plain: Any) -> None:
-    """`_strict_response_validation` is the argument and the attribute, and copies forget it."""
-    strict = plain.copy(_extra_kwargs={"_strict_response_validation": True})
-    await acme.settle(plain.close())
-    assert vars(strict)["_strict_response_validation"]
-
-
-@pytest.mark.skipif(
-    int(openai.__version__.partition(".")[0]) < 3, reason="openai 2 knows no such headers"
-)
-def test_the_sdk_marks_headers_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`_ambient_authorizations` is what OPENAI_CUSTOM_HEADERS say of Authorization."""
-    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer of-the-environment")
-    with openai.OpenAI(api_key="sk-plain") as client:
-        ambient = vars(client)["_ambient_authorizations"]
-    assert {"Bearer of-the-environment"} == ambient
-
-
-async def test_a_key_of_the_tenant_is_recognised(acme: Acme) -> None:
-    """A request that bears the tenant's own key already is the tenant's."""
-    client = acme.client(api_key=SecretStr(acme.key))
-    await acme.chat(client)
-    name, value = ("api-key", acme.key) if acme.kind.is_azure else ("Authorization", acme.key)
-    prefix = "" if acme.kind.is_azure else "Bearer "
-    request = await acme.sent(client, extra_headers={name: prefix + value})
-    assert 200 == request.status

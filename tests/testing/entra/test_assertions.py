@@ -1,4 +1,4 @@
-# ruff: noqa: SIM300 (expected == actual)
+
 import base64
 import json
 import time

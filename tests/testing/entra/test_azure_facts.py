@@ -1,4 +1,4 @@
-# ruff: noqa: SIM300 (expected == actual)
+
 """What azure-identity does, as far as tenantry builds on it."""
 
 import time

@@ -1,4 +1,4 @@
-# ruff: noqa: SIM300 (expected == actual)
+
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator

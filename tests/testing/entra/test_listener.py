@@ -1,4 +1,4 @@
-# ruff: noqa: SIM300 (expected == actual)
+
 import requests
 
 from tenantry.testing.entra import EntraServer

@@ -1,4 +1,4 @@
-# ruff: noqa: SIM300 (expected == actual)
+
 import threading
 from collections.abc import Callable
 from typing import Any, Literal, cast

@@ -1,4 +1,4 @@
-# ruff: noqa: SIM300 (expected == actual)
+
 from typing import Any, cast
 
 import pytest

@@ -1,4 +1,4 @@
-# ruff: noqa: SIM300 (expected == actual)
+
 from pathlib import Path
 from typing import Any
 
