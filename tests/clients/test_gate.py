@@ -11,13 +11,15 @@ import openai
 import pytest
 from pydantic import SecretStr
 
-from tenantry import ClientRegistry, CredentialUnavailableError
+from tenantry import ClientRegistry, CredentialUnavailableError, TenantBoundaryError
 from tenantry.events import Event, RequestReplayed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from tests.clients.conftest import Acme, Client
+
+    from tenantry.testing import OpenAIServer
 
 
 class Rotating:
@@ -320,3 +322,14 @@ async def test_tenants_keep_their_keys_apart(acme: Acme) -> None:
                     registry.async_client(name) if acme.kind.is_async else registry.client(name)
                 )
                 assert name == (await acme.sent(client)).tenant
+
+
+async def test_a_request_that_would_leave_reads_no_secret(
+    acme: Acme, keys: Rotating, elsewhere: OpenAIServer
+) -> None:
+    """The gate refuses a foreign address before it asks for the secret that would go there."""
+    client: Any = acme.client(api_key=keys)
+    headers = {"Authorization": "Bearer tenantry:api_key"}
+    with pytest.raises(TenantBoundaryError, match="is another address"):
+        await acme.settle(client._client.get(elsewhere.base_url, headers=headers))
+    assert (0, ()) == (keys.asked, elsewhere.requests)
