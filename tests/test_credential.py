@@ -218,14 +218,21 @@ def test_no_error_log_or_event_shows_a_secret(
 # -- rejected -------------------------------------------------------------------------------------
 
 
+def better(credential: Credential, used: Secret) -> Secret | None:
+    found = credential.replacement(used, credential.readable)
+    return None if found is None else credential.read(found)
+
+
 async def test_a_rejected_secret_is_replaced(bench: Bench) -> None:
     """A rotated value is found for sync and async callers, and no value where nothing changed."""
     credential = bench.credential()
     first = credential.get()
     bench.store.reply = Document({"api_key": "v2"}, version="2")
-    assert Secret("v2") == credential.better(first)
-    assert Secret("v2") == await credential.abetter(first)
-    assert None is bench.credential("globex", field="absent").better(first)
+    assert Secret("v2") == better(credential, first)
+    found = await credential.areplacement(first, credential.readable)
+    assert found is not None
+    assert Secret("v2") == credential.read(found)
+    assert None is better(bench.credential("globex", field="absent"), first)
     assert [False, True, True] == bench.store.asked
 
 
@@ -235,18 +242,17 @@ def test_the_previous_value_serves_where_the_new_one_is_rejected(bench: Bench) -
     first = credential.get()
     bench.store.reply = Document({"api_key": "v2"})
     credential.refresh()
-    assert first == credential.better(credential.get())
+    assert first == better(credential, credential.get())
 
 
-def test_a_rotation_that_loses_the_field_falls_back(bench: Bench) -> None:
-    """Where the new document cannot be read, a 401 is answered with the previous value."""
+def test_a_rotation_that_loses_the_field_is_refused(bench: Bench) -> None:
+    """A new document without the secret is a failed refresh: the old one serves on."""
     credential = bench.credential(field="api_key")
     first = credential.get()
     bench.store.reply = Document({"typo": "v2"})
-    credential.refresh()
-    assert "no field 'api_key'" in str(unavailable(credential))
-    assert first == credential.better(Secret("v0"))
-    assert None is credential.better(first)
+    with pytest.raises(CredentialUnavailableError, match="no field 'api_key'"):
+        credential.refresh()
+    assert first == credential.get()
 
 
 # -- refreshing -----------------------------------------------------------------------------------

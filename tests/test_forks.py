@@ -167,7 +167,7 @@ def test_a_child_forked_in_mid_refresh_refreshes_for_itself(
     def better() -> str | None:
         source.value = "second"
         source.go_on.set()
-        found = credential.better(used)
+        found = credential.keeper.better(used, credential.readable)
         return None if found is None else found.reveal()
 
     assert "second" == in_child(better)

@@ -42,15 +42,18 @@ class Breaker:
     def is_open(self) -> bool:
         return self._failures >= OPENS_AFTER
 
-    def objection(self, now: float, dice: float) -> SourceError | None:
-        """Return the error to fail with, or None for a flight that may go, as the probe if open."""
+    def check(self, now: float, dice: float) -> None:
+        """Let a flight go: any while the breaker is closed, one probe per pause while it is open.
+
+        Raises:
+            SourceError: the last failure, for all other flights.
+        """
         if self._failures < OPENS_AFTER:
-            return None
+            return
         with self._lock:
-            if self._failures >= OPENS_AFTER and now < self._next_probe:
-                return self.error
+            if self._failures >= OPENS_AFTER and now < self._next_probe and self.error is not None:
+                raise self.error
             self._next_probe = now + _pause(dice)
-            return None
 
     def landed(self, error: SourceError | None, now: float, dice: float) -> None:
         """Note how a flight ended."""

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tenantry.breaker import Breaker
 from tenantry.errors import CredentialUnavailableError, SourceError
-from tenantry.events import Event, EventStream, RefreshFailed, SecretRotated
+from tenantry.events import Event, EventStream, RefreshFailed, SecretRejected, SecretRotated
 from tenantry.forks import survives_fork
-from tenantry.keeper import Change, Fetch, Flight, Held, Keeper, Unavailable
+from tenantry.keeper import Keeper, Unavailable
 from tenantry.refresher import Refresher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from tenantry.flight import Change, Fetch, Flight
     from tenantry.freshness import Freshness, RefreshPolicy
+    from tenantry.holding import Held
     from tenantry.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialStatus:
-    """What is known of one credential, without its value. Ages and times in seconds."""
+    """What is known of one credential, without its value. Ages and times in seconds.
+
+    `fingerprint` tells one value from another within this process; see `Secret.fingerprint`.
+    """
 
     setting: str
     reference: str
     version: str
+    fingerprint: str
     freshness: Freshness
     age: float | None
     next_refresh: float | None
@@ -49,8 +56,14 @@ class Credential:
         self.reference = reference
         self._keeper = keeper
         self._field = field
+        keeper.expect(field, setting)
         # A document and the secret read from it; one tuple, so that threads see both or neither.
         self._latest: tuple[Held | None, Secret | None] = (None, None)
+
+    @property
+    def keeper(self) -> Keeper:
+        """What keeps the document; credentials that share it are filled from it together."""
+        return self._keeper
 
     def get(self) -> Secret:
         """Return a usable secret; waits at most the policy's `wait` where none is held.
@@ -58,76 +71,107 @@ class Credential:
         Raises:
             CredentialUnavailableError: where none is held and none came.
         """
-        keeper = self._keeper
-        held = keeper.held
-        if held is not None and keeper.clock() < held.limits.soft:
-            return self._read(held)
-        try:
-            return self._read(keeper.current())
-        except Unavailable as unavailable:
-            raise self._unavailable(unavailable) from unavailable.cause
+        return self.read(self._fresh() or self._waited(trying=False))
 
     async def aget(self) -> Secret:
         """Do what `get` does, without holding up the event loop."""
+        return self.read(self._fresh() or await self._awaited(trying=False))
+
+    def take(self) -> Held:
+        """Return a document for one request, whose outcome is told by `accepted` or `replacement`.
+
+        It may be a new value that the service has not accepted yet.
+
+        Raises:
+            CredentialUnavailableError: where none is held and none came.
+        """
+        return self._fresh() or self._waited(trying=True)
+
+    async def atake(self) -> Held:
+        """Do what `take` does, without holding up the event loop."""
+        return self._fresh() or await self._awaited(trying=True)
+
+    def accepted(self, held: Held) -> None:
+        """Note that the service accepted what was taken."""
+        self._keeper.accepted(held)
+
+    def replacement(self, used: Any, read: Callable[[Held], Any]) -> Held | None:
+        """Return another document than the one that was answered with 401, or None."""
+        return self._keeper.replacement(used, read, self.tenant)
+
+    async def areplacement(self, used: Any, read: Callable[[Held], Any]) -> Held | None:
+        """Do what `replacement` does, without holding up the event loop."""
+        return await self._keeper.areplacement(used, read, self.tenant)
+
+    def _fresh(self) -> Held | None:
+        """Return what may be served without looking further: no lock, one read of the clock."""
         keeper = self._keeper
-        held = keeper.held
-        if held is not None and keeper.clock() < held.limits.soft:
-            return self._read(held)
+        keeper.in_use = True
+        holding = keeper.holding
+        held = holding.held
+        return held if keeper.clock() < holding.fresh_until else None
+
+    def _waited(self, *, trying: bool) -> Held:
         try:
-            return self._read(await keeper.acurrent())
+            return self._keeper.current(trying=trying)
         except Unavailable as unavailable:
             raise self._unavailable(unavailable) from unavailable.cause
 
-    def better(self, used: Secret) -> Secret | None:
-        """Return another secret than `used`, which was answered with 401, or None."""
-        return self._keeper.better(used, self._readable)
-
-    async def abetter(self, used: Secret) -> Secret | None:
-        """Do what `better` does, without holding up the event loop."""
-        return await self._keeper.abetter(used, self._readable)
+    async def _awaited(self, *, trying: bool) -> Held:
+        try:
+            return await self._keeper.acurrent(trying=trying)
+        except Unavailable as unavailable:
+            raise self._unavailable(unavailable) from unavailable.cause
 
     def prefetch(self) -> None:
         """Start a fetch where none is held or it is stale; never waits, never raises."""
-        held = self._keeper.held
-        if held is None or self._keeper.clock() >= held.limits.soft:
+        if self._fresh() is None:
             self._keeper.prefetch()
 
     def peek(self) -> Secret | None:
         """Return the secret that is held, however old, without asking anybody."""
         held = self._keeper.held
-        return None if held is None else self._readable(held)
+        return None if held is None else self.readable(held)
 
-    def refresh(self) -> None:
+    def refresh(self, *, drop_previous: bool = False) -> None:
         """Fetch now, past any back-off; waits at most the policy's `wait`.
+
+        With `drop_previous` nothing older serves again.
 
         Raises:
             CredentialUnavailableError: where the fetch failed or is not back, with its cause.
         """
-        flight = self._keeper.refresh()
+        flight = self._keeper.refresh(drop_previous=drop_previous)
         flight.wait(self._keeper.policy.wait)
         self._raise_last_error(flight)
 
-    async def arefresh(self) -> None:
+    async def arefresh(self, *, drop_previous: bool = False) -> None:
         """Do what `refresh` does, without holding up the event loop."""
-        flight = self._keeper.refresh()
+        flight = self._keeper.refresh(drop_previous=drop_previous)
         await flight.await_(self._keeper.policy.wait)
         self._raise_last_error(flight)
 
     def status(self) -> CredentialStatus:
         keeper, held = self._keeper, self._keeper.held
         now = keeper.clock()
+        secret = None if held is None else self.readable(held)
         return CredentialStatus(
             setting=self.setting,
             reference=self.reference,
             version="" if held is None else held.document.version,
+            fingerprint="" if secret is None else secret.fingerprint,
             freshness=keeper.freshness(),
             age=None if held is None else now - held.got,
             next_refresh=None if held is None else max(0.0, held.limits.soft - now),
             last_error="" if keeper.error is None else str(keeper.error),
         )
 
-    def _read(self, held: Held) -> Secret:
-        """Take this setting's secret out of a document, once per document."""
+    def read(self, held: Held) -> Secret:
+        """Take this setting's secret out of a document; looked up once per document.
+
+        Raises:
+            CredentialUnavailableError: where the document does not have it.
+        """
         read_before, secret = self._latest
         if held is read_before and secret is not None:
             return secret
@@ -139,9 +183,10 @@ class Credential:
             self._latest = (held, secret)
         return secret
 
-    def _readable(self, held: Held) -> Secret | None:
+    def readable(self, held: Held) -> Secret | None:
+        """Do what `read` does; None where the document does not have the secret."""
         try:
-            return self._read(held)
+            return self.read(held)
         except CredentialUnavailableError:
             return None
 
@@ -170,12 +215,13 @@ class Keyring:
         self._refresher = Refresher()
         self._events = events
         self._keepers: dict[Hashable, Keeper] = {}
+        self._breakers: dict[str, Breaker] = {}
         self.after_fork()
         survives_fork(self)
 
     def after_fork(self) -> None:
         """Take a new lock: the thread that may have held the old one is gone."""
-        self._lock = threading.Lock()  # guards _keepers
+        self._lock = threading.Lock()  # guards _keepers and _breakers
 
     def keeper(
         self,
@@ -186,8 +232,12 @@ class Keyring:
         *,
         tenant: str,
         lane: str = "",
+        remote: bool = False,
     ) -> Keeper:
-        """Return the one keeper of a document, made on first request; its lane is the source's."""
+        """Return the one keeper of a document, made on first request; its lane is the source's.
+
+        A `remote` source has one breaker for all its documents.
+        """
         key = (source, locator)
         with self._lock:
             kept = self._keepers.get(key)
@@ -198,6 +248,7 @@ class Keyring:
                     lane or source,
                     policy,
                     on_change=self._reporter(source, tenant),
+                    breaker=self._breakers.setdefault(source, Breaker()) if remote else None,
                 )
                 return kept
         kept.tighten(policy)
@@ -226,6 +277,14 @@ def _event(change: Change, source: str, tenant: str) -> Event | None:
         )
     if change.held is None or change.previous is None:
         return None
+    if change.rejected:
+        return SecretRejected(
+            tenant,
+            source=source,
+            version=change.held.document.version,
+            fingerprint=change.held.document.fingerprint,
+            fell_back_to=change.previous.document.version,
+        )
     return SecretRotated(
         tenant,
         source=source,

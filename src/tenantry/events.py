@@ -41,6 +41,19 @@ class SecretRotated(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SecretRejected(Event):
+    """The service refused a new value; its predecessor serves on, and the new one is tried again.
+
+    `fell_back_to` is the version that serves.
+    """
+
+    source: str
+    version: str
+    fingerprint: str
+    fell_back_to: str
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshFailed(Event):
     """A source could not deliver; `usable` says whether a held secret still serves."""
 

@@ -41,6 +41,17 @@ class RefreshPolicy:
     max_stale: float = 86_400.0
     overlap: float = 3_600.0
     wait: float = 5.0
+    drop_removed: bool = False
+
+    def tightened(self, other: RefreshPolicy) -> RefreshPolicy:
+        """Return the smaller of each limit: those who share a document share its limits."""
+        return RefreshPolicy(
+            every=min(self.every, other.every),
+            max_stale=min(self.max_stale, other.max_stale),
+            overlap=min(self.overlap, other.overlap),
+            wait=min(self.wait, other.wait),
+            drop_removed=self.drop_removed or other.drop_removed,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +129,33 @@ def _delay(failure: Failure, failures: int, dice: float, left: float) -> float:
     # The cap leaves room for the jitter: those who failed together must not stay together.
     delay: float = min(TRANSIENT_BASE * 2 ** min(failures, 10), cap / 1.5) * (1 + dice / 2)
     return delay
+
+
+class Paces:
+    """How often 401s may force a fetch, tenant by tenant.
+
+    Each that brings nothing new makes the next one rarer: 5, 10, 20 s and so on to 10 minutes.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        self._unchanged: dict[str, int] = {}
+
+    def allow(self, tenant: str, now: float) -> bool:
+        return now >= self._until.get(tenant, -math.inf)
+
+    def fetched_the_same(self, tenant: str, now: float) -> None:
+        unchanged = self._unchanged.get(tenant, 0)
+        self.hold(tenant, now + forced_delay(unchanged))
+        self._unchanged[tenant] = unchanged + 1
+
+    def hold(self, tenant: str, until: float) -> None:
+        self._until[tenant] = until
+
+    def reset(self) -> None:
+        """Forget everything: a new value came, or the service accepted the one that is held."""
+        self._until.clear()
+        self._unchanged.clear()
 
 
 def forced_delay(unchanged: int) -> float:

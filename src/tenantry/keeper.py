@@ -7,42 +7,34 @@ flight. The lock guards state only, never I/O.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import random
 import threading
 import time
-import traceback
-from concurrent.futures import Future, wait
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Protocol
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from tenantry.errors import Failure, SourceError
+from tenantry.flight import Change, Fetch, Flight, Reason, worded
 from tenantry.forks import survives_fork
 from tenantry.freshness import (
     Backoff,
     Freshness,
     Limits,
+    Paces,
     RefreshPolicy,
-    forced_delay,
     limits,
 )
+from tenantry.holding import Held, Holding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tenantry.breaker import Breaker
     from tenantry.refresher import Refresher
-    from tenantry.secret import Document, Secret
+    from tenantry.secret import Document
 
 FLIGHT_LIMIT = 60.0  # seconds; a flight that takes longer is given up, its thread is not waited for
-
-
-class Fetch(Protocol):
-    """What asks a source for the document; `forced` says that the held value was rejected."""
-
-    def __call__(self, *, forced: bool) -> Document: ...
 
 
 class Unavailable(Exception):  # noqa: N818  # never leaves the library: credential.py words it
@@ -54,58 +46,11 @@ class Unavailable(Exception):  # noqa: N818  # never leaves the library: credent
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A delivered document and its limits."""
-
-    document: Document
-    limits: Limits
-    got: float
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a flight brought, for whoever keeps the books."""
-
-    held: Held | None
-    previous: Held | None
-    error: SourceError | None
-    retry_in: float
-    usable: bool
-
-
-class Flight:
-    """One fetch on its way, and everybody who waits for it."""
-
-    __slots__ = ("done", "forced", "rejected", "started")
-
-    def __init__(
-        self, started: float, done: Future[None], *, forced: bool, rejected: bool = False
-    ) -> None:
-        self.started = started
-        self.done = done
-        self.forced = forced
-        self.rejected = rejected  # a 401 was the reason
-
-    def wait(self, limit: float) -> None:
-        wait([self.done], limit)
-
-    async def await_(self, limit: float) -> None:
-        loop, landed = asyncio.get_running_loop(), asyncio.Event()
-
-        def wake(_: Future[None]) -> None:
-            with suppress(RuntimeError):  # the loop was closed, and nobody waits any more
-                loop.call_soon_threadsafe(landed.set)
-
-        # Not asyncio.wrap_future: cancelled, it would take the flight of all others along.
-        self.done.add_done_callback(wake)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(limit):
-                await landed.wait()
-
-
 class Keeper:
-    """Keeps one document; lives as long as the registry."""
+    """Keeps one document; lives as long as the registry.
+
+    `in_use` says whether anybody read it since it came: what nobody reads is not refreshed ahead.
+    """
 
     def __init__(
         self,
@@ -117,10 +62,12 @@ class Keeper:
         clock: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
         on_change: Callable[[Change], None] = lambda _: None,
+        breaker: Breaker | None = None,
     ) -> None:
         self.policy = policy
         self.clock = clock
-        self.held: Held | None = None  # swapped whole; read without the lock
+        self.holding = Holding()
+        self.in_use = False
         self.error: SourceError | None = None
         self.backoff = Backoff()
         self._fetch = fetch
@@ -128,9 +75,9 @@ class Keeper:
         self._lane = lane
         self._dice = dice
         self._on_change = on_change
-        self._previous: tuple[Held, float] | None = None  # and the instant it is kept until
-        self._forced_until = 0.0
-        self._unchanged = 0
+        self._breaker = breaker
+        self._expected: set[tuple[str | None, str]] = set()
+        self._paces = Paces()
         self._flight: Flight | None = None
         self.after_fork()
         survives_fork(self)
@@ -140,57 +87,83 @@ class Keeper:
         self._lock = threading.Lock()
         self._flight = None
 
+    @property
+    def held(self) -> Held | None:
+        """What serves."""
+        return self.holding.held
+
+    def freshness(self) -> Freshness:
+        return self.holding.freshness(self.clock())
+
+    def expect(self, field: str | None, setting: str) -> None:
+        """Hold later documents to having this secret, if the one that serves has it."""
+        self._expected.add((field, setting))
+
     def tighten(self, policy: RefreshPolicy) -> None:
         """Obey the smaller of each limit: tenants that share a document share its limits."""
         with self._lock:
-            mine, held = self.policy, self.held
-            self.policy = RefreshPolicy(
-                every=min(mine.every, policy.every),
-                max_stale=min(mine.max_stale, policy.max_stale),
-                overlap=min(mine.overlap, policy.overlap),
-                wait=min(mine.wait, policy.wait),
-            )
-            if held is not None and self.policy != mine:
-                new = self._limits(held.got, held.document)
-                sooner = Limits(min(held.limits.soft, new.soft), min(held.limits.hard, new.hard))
-                self.held = replace(held, limits=sooner)
+            before, self.policy = self.policy, self.policy.tightened(policy)
+            held = self.holding.held
+            if held is not None and self.policy != before:
+                self.holding.tighten(self._limits(held.got, held.document))
 
     # -- reading ----------------------------------------------------------------------------------
 
-    def current(self) -> Held:
+    def current(self, *, trying: bool = False) -> Held:
         """Return a usable document; waits at most `policy.wait` where none is held.
+
+        Args:
+            trying: the caller sends a request with it and says how that went, by `accepted` or
+                `replacement`: it may be given a new value that is on trial.
 
         Raises:
             Unavailable: where none is held and none came.
         """
-        held, flight = self._look()
+        held, flight = self._look(trying=trying)
         if held is None and flight is not None:
             flight.wait(self.policy.wait)
         return held or self._arrived()
 
-    async def acurrent(self) -> Held:
+    async def acurrent(self, *, trying: bool = False) -> Held:
         """Do what `current` does, without holding up the event loop."""
-        held, flight = self._look()
+        held, flight = self._look(trying=trying)
         if held is None and flight is not None:
             await flight.await_(self.policy.wait)
         return held or self._arrived()
 
-    def better(self, used: Secret, read: Callable[[Held], Secret | None]) -> Secret | None:
-        """Return another secret than `used`, which the service rejected, or None.
+    def accepted(self, held: Held) -> None:
+        """Note that the service accepted a document."""
+        if held.document is self.holding.proven:
+            return
+        with self._lock:
+            overlap = self.policy.overlap
+            if self.holding.accepted(held.document, self.clock(), overlap=overlap):
+                self._paces.reset()
+
+    def better(self, used: Any, read: Callable[[Held], Any]) -> Any:
+        """Return what `read` takes out of the `replacement`, or None."""
+        found = self.replacement(used, read)
+        return None if found is None else read(found)
+
+    def replacement(self, used: Any, read: Callable[[Held], Any], tenant: str = "") -> Held | None:
+        """Return another document than the one that the service rejected, or None.
 
         Args:
-            used: the secret that was answered with 401.
-            read: takes the secret in question out of a document, None where it is not in there.
+            used: what of the document was answered with 401.
+            read: takes the same out of a document, None where it is not in there.
+            tenant: whose 401 it was: the fetches that it forces are limited per tenant.
         """
-        found, flight = self._rejected(used, read)
+        found, flight = self._rejected(used, read, tenant)
         if flight is not None:
             flight.wait(self.policy.wait)
             found = self._other(used, read)
         return found
 
-    async def abetter(self, used: Secret, read: Callable[[Held], Secret | None]) -> Secret | None:
-        """Do what `better` does, without holding up the event loop."""
-        found, flight = self._rejected(used, read)
+    async def areplacement(
+        self, used: Any, read: Callable[[Held], Any], tenant: str = ""
+    ) -> Held | None:
+        """Do what `replacement` does, without holding up the event loop."""
+        found, flight = self._rejected(used, read, tenant)
         if flight is not None:
             await flight.await_(self.policy.wait)
             found = self._other(used, read)
@@ -201,30 +174,43 @@ class Keeper:
         self._look()
         return self._flight
 
-    def refresh(self) -> Flight:
-        """Start a flight now, past any back-off, or join the one that is on its way."""
+    def due(self) -> None:
+        """Refresh ahead of need, if anybody read the document since it came."""
+        if self.in_use:
+            self._look()
+
+    def refresh(self, *, drop_previous: bool = False) -> Flight:
+        """Start a flight now, past any back-off, or join the one that is on its way.
+
+        With `drop_previous` what it brings serves at once, and nothing older serves again.
+        """
         with self._lock:
             now = self.clock()
             self._give_up_late_flight(now)
-            return self._start(now, forced=True)
+            return self._start(now, Reason.WANTED, drop_previous=drop_previous)
 
-    def freshness(self) -> Freshness:
-        held = self.held
-        return Freshness.EXPIRED if held is None else held.limits.freshness(self.clock())
+    def outdate(self, instant: float) -> None:
+        """Fetch anew what was fetched before `instant`, and let nothing older serve after that."""
+        with self._lock:
+            now = self.clock()
+            if self.holding.outdate(instant, now):
+                self._start(now, Reason.WANTED, drop_previous=True)
 
-    # -- state ------------------------------------------------------------------------------------
+    # -- looking ----------------------------------------------------------------------------------
 
-    def _look(self) -> tuple[Held | None, Flight | None]:
+    def _look(self, *, trying: bool = False) -> tuple[Held | None, Flight | None]:
         """Return what may be served, or else the flight to wait for."""
         with self._lock:
             now = self.clock()
             self._give_up_late_flight(now)
-            held = self.held
-            usable = held is not None and held.limits.freshness(now) is not Freshness.EXPIRED
-            stale = held is None or now >= held.limits.soft
+            newest = self.holding.newest
+            stale = newest is None or now >= newest.limits.soft
             if stale and self._flight is None and self.backoff.allows(now):
-                self._start(now, forced=False)
-            return (held, None) if usable else (None, self._flight)
+                self._start(now, Reason.DUE)
+            return self._served(now, trying=trying), self._flight
+
+    def _served(self, now: float, *, trying: bool = False) -> Held | None:
+        return self.holding.served(now, trying=trying, overlap=self.policy.overlap)
 
     def _arrived(self) -> Held:
         """Return what a flight brought.
@@ -234,8 +220,8 @@ class Keeper:
         """
         with self._lock:
             now = self.clock()
-            held = self.held
-            if held is not None and held.limits.freshness(now) is not Freshness.EXPIRED:
+            held = self._served(now)
+            if held is not None:
                 return held
             if self._flight is not None or self.error is None:
                 late = SourceError(f"no answer within {self.policy.wait:g} s")
@@ -243,42 +229,40 @@ class Keeper:
             raise Unavailable(self.error, max(0.0, self.backoff.until - now))
 
     def _rejected(
-        self, used: Secret, read: Callable[[Held], Secret | None]
-    ) -> tuple[Secret | None, Flight | None]:
+        self, used: Any, read: Callable[[Held], Any], tenant: str
+    ) -> tuple[Held | None, Flight | None]:
         with self._lock:
             now = self.clock()
             self._give_up_late_flight(now)
-            held = self.held
-            current = None if held is None else read(held)
-            if current is not None and current != used:
-                return current, None  # somebody was faster: compare first, ask later
+            may_force = self._paces.allow(tenant, now) and not self._denied(now)
+            serving, news = self.holding.refused(used, read)
+            if news:
+                self._on_change(Change(self.holding.newest, self.holding.held, rejected=True))
+            if serving is not None:
+                if self._flight is None and may_force:
+                    self._start(now, Reason.REJECTED, tenant=tenant)  # the fault may be mended
+                return serving, None
+            # Somebody may have been faster: compare first, ask later.
+            newest = self.holding.newest_but(used, read)
+            if newest is not None:
+                return newest, None
             if self._flight is not None and self._flight.forced:
                 return None, self._flight
-            if now < self._forced_until or self._denied(now):
-                return self._previous_secret(used, read), None
-            return None, self._start(now, forced=True, rejected=True)
+            if not may_force:
+                return self.holding.previous_but(used, read, now), None
+            return None, self._start(now, Reason.REJECTED, tenant=tenant)
+
+    def _other(self, used: Any, read: Callable[[Held], Any]) -> Held | None:
+        with self._lock:
+            newest = self.holding.newest_but(used, read)
+            if newest is not None:
+                return newest
+            return self.holding.previous_but(used, read, self.clock())
 
     def _denied(self, now: float) -> bool:
         """Whether the source refuses us, and must not be asked again whoever wants it."""
         denied = self.error is not None and self.error.failure is Failure.DENIED
         return denied and not self.backoff.allows(now)
-
-    def _other(self, used: Secret, read: Callable[[Held], Secret | None]) -> Secret | None:
-        """Return the current secret, else the previous one, if it is not the one used."""
-        with self._lock:
-            held = self.held
-            current = None if held is None else read(held)
-            if current is not None and current != used:
-                return current
-            return self._previous_secret(used, read)
-
-    def _previous_secret(
-        self, used: Secret, read: Callable[[Held], Secret | None]
-    ) -> Secret | None:
-        if self._previous is None or self.clock() >= self._previous[1]:
-            return None
-        previous = read(self._previous[0])
-        return previous if previous != used else None
 
     def _give_up_late_flight(self, now: float) -> None:
         flight = self._flight
@@ -288,13 +272,18 @@ class Keeper:
 
     # -- flights ----------------------------------------------------------------------------------
 
-    def _start(self, now: float, *, forced: bool, rejected: bool = False) -> Flight:
+    def _start(
+        self, now: float, reason: Reason, *, tenant: str = "", drop_previous: bool = False
+    ) -> Flight:
         before = self._flight
-        if before is not None and (before.forced or not forced):
+        if before is not None and (before.forced or reason is Reason.DUE):
+            before.drop_previous |= drop_previous
             return before
         # What flies already may bring the rejected value: whoever waits for it waits on.
         done = Future[None]() if before is None else before.done
-        flight = self._flight = Flight(now, done, forced=forced, rejected=rejected)
+        flight = self._flight = Flight(
+            now, done, reason, tenant=tenant, drop_previous=drop_previous
+        )
         try:
             self._refresher.submit(self._lane, lambda: self._fly(flight))
         except RuntimeError:
@@ -314,38 +303,53 @@ class Keeper:
 
     def _outcome(self, flight: Flight) -> Change:
         try:
-            return self._delivered(flight, self._fetch(forced=flight.forced))
+            return self._delivered(flight, self._fetched(flight))
         except BaseException as error:  # noqa: BLE001  # whatever a source raises is its failure
-            return self._failed(flight, _worded(error))
+            return self._failed(flight, worded(error))
 
-    def _delivered(self, flight: Flight, document: Document) -> Change:
+    def _fetched(self, flight: Flight) -> Document:
+        if self._breaker is not None and flight.reason is not Reason.WANTED:
+            self._breaker.check(self.clock(), self._dice())
+        try:
+            document = self._fetch(forced=flight.forced)
+        except BaseException as error:
+            self._note_landing(worded(error))
+            raise
+        self._note_landing(None)
         if document.lifetime is not None and not document.lifetime > 0:
             reason = "the secret arrived already expired"
             raise SourceError(reason, hint="compare this machine's clock with the source's")
+        return document
+
+    def _note_landing(self, error: SourceError | None) -> None:
+        if self._breaker is not None:
+            self._breaker.landed(error, self.clock(), self._dice())
+
+    def _delivered(self, flight: Flight, document: Document) -> Change:
         with self._lock:
             now = self.clock()
             if self._overtaken(flight):
-                return Change(self.held, None, None, 0.0, usable=True)
-            held = Held(document, self._limits(now, document), now)
-            before, self.held = self.held, held
+                return Change(self.held, None)
+            if self.held is not None:
+                document.check_against(self.held.document, self._expected)
+            before = self.holding.newest
             changed = before is not None and not before.document.same_content(document)
-            if before is not None and changed:
-                self._previous = (before, now + self.policy.overlap)
-            self._pace_forced(flight, now, changed=changed)
-            self.error, self.backoff = None, Backoff()
-        return Change(held, before if changed else None, None, 0.0, usable=True)
+            fresh = Held(document, self._limits(now, document), now)
+            self.holding.take(
+                fresh, overlap=self.policy.overlap, drop_previous=flight.drop_previous
+            )
+            if changed:
+                self._paces.reset()
+            elif flight.reason is Reason.REJECTED:
+                self._paces.fetched_the_same(flight.tenant, now)
+            self.error, self.backoff, self.in_use = None, Backoff(), False
+        self._refresher.schedule.at(fresh.limits.soft, self)
+        return Change(fresh, before if changed else None)
 
     def _overtaken(self, flight: Flight) -> bool:
         """Whether a flight that started later has delivered: what this one brings is older."""
-        held = self.held
-        return self._flight is not flight and held is not None and held.got >= flight.started
-
-    def _pace_forced(self, flight: Flight, now: float, *, changed: bool) -> None:
-        if changed:
-            self._unchanged, self._forced_until = 0, now
-        elif flight.rejected:
-            self._forced_until = now + forced_delay(self._unchanged)
-            self._unchanged += 1
+        newest = self.holding.newest
+        return self._flight is not flight and newest is not None and newest.got >= flight.started
 
     def _limits(self, now: float, document: Document) -> Limits:
         return limits(
@@ -360,16 +364,20 @@ class Keeper:
         with self._lock:
             now = self.clock()
             if self._overtaken(flight):
-                return Change(self.held, None, None, 0.0, usable=True)
+                return Change(self.held, None)
+            if error.failure is Failure.ABSENT and self.policy.drop_removed:
+                self.holding.drop()
             usable = self._note_failure(error, now)
-            if flight.rejected:
-                self._forced_until = self.backoff.until
-            retry_in = self.backoff.until - now
-        return Change(self.held, None, error, retry_in, usable)
+            if flight.reason is Reason.REJECTED:
+                self._paces.hold(flight.tenant, self.backoff.until)
+            retry_at = self.backoff.until
+        if usable:
+            self._refresher.schedule.at(retry_at, self)
+        return Change(self.held, None, error, retry_at - now, usable)
 
     def _note_failure(self, error: SourceError, now: float) -> bool:
-        held = self.held
-        usable = held is not None and held.limits.freshness(now) is not Freshness.EXPIRED
+        held = self.holding.held
+        usable = self.holding.usable(now)
         failure = Failure.TRANSIENT if error.failure is Failure.ABSENT else error.failure
         self.error = error
         self.backoff = self.backoff.after(
@@ -386,14 +394,3 @@ class Keeper:
         if self._flight is flight:
             self._flight = None
             flight.done.set_result(None)
-
-
-def _worded(error: BaseException) -> SourceError:
-    """Say where a source failed, and not what its exception says: that may quote a secret."""
-    if isinstance(error, SourceError):
-        return error
-    where = ""
-    if error.__traceback__ is not None:
-        *_, (frame, line) = traceback.walk_tb(error.__traceback__)
-        where = f" at {PurePath(frame.f_code.co_filename).name}:{line}"
-    return SourceError(f"the source failed with {type(error).__name__}{where}")

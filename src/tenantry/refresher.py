@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tenantry.forks import survives_fork
+from tenantry.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,8 @@ IDLE_LIMIT = 10.0
 class Refresher:
     """Runs jobs on daemon threads; a job is a function that handles its own failure.
 
-    Threads are daemons, so a store that hangs does not keep a process from ending.
+    Threads are daemons, so a store that hangs does not keep a process from ending. `schedule` is
+    what refreshes ahead of need.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Refresher:
     ) -> None:
         self._threads_per_lane = threads_per_lane
         self._idle_limit = idle_limit
+        self.schedule = Schedule()
         self.after_fork()
         survives_fork(self)
 
@@ -54,6 +57,7 @@ class Refresher:
 
     def close(self) -> None:
         """Let threads end once they are idle; jobs that wait are dropped."""
+        self.schedule.close()
         with self._lock:
             lanes = list(self._lanes.values())
             self._lanes.clear()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn, Self, SupportsIndex, final
 
 from tenantry.errors import Failure, SourceError
 
 REDACTED: Final = "**********"
+_FINGERPRINT_KEY: Final = secrets.token_bytes(32)
 MAX_LENGTH: Final = 16_384  # characters; what servers accept as one header
 
 _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
+
+
+def _fingerprint(text: str) -> str:
+    return hmac.digest(_FINGERPRINT_KEY, text.encode(), "sha256").hex()[:12]
 
 
 @final
@@ -31,6 +38,14 @@ class Secret:
     def reveal(self) -> str:
         """Return the value, for the one place that puts it on the wire."""
         return self._value
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve digits that tell this value from others, in this process and its children only.
+
+        A keyed hash: it says nothing of the value to who sees it in a log.
+        """
+        return _fingerprint(self._value)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._value == other._value
@@ -91,8 +106,30 @@ class Document:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
+    @property
+    def fingerprint(self) -> str:
+        """What tells this document from others; see `Secret.fingerprint`."""
+        return _fingerprint(repr(self._content))
+
     def same_content(self, other: Document) -> bool:
         return self._content == other._content
+
+    def check_against(self, other: Document, wanted: Iterable[tuple[str | None, str]]) -> None:
+        """Refuse to follow `other`, which has what is wanted, where this one lacks it.
+
+        Args:
+            other: the document that serves.
+            wanted: fields and settings, as `secret` takes them.
+
+        Raises:
+            SourceError: naming the first secret that is missing.
+        """
+        for field, setting in wanted:
+            try:
+                other.secret(field, setting)
+            except SourceError:
+                continue
+            self.secret(field, setting)
 
     def secret(self, field: str | None, setting: str) -> Secret:
         """Return one secret of the document.

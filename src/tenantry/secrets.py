@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tenantry.events import EventStream
-    from tenantry.keeper import Fetch, Keeper
+    from tenantry.flight import Fetch
+    from tenantry.keeper import Keeper
     from tenantry.loading import DeclaredSource
     from tenantry.secret import Document
     from tenantry.settings import (
@@ -74,6 +75,7 @@ class Secrets:
             _Fetch(self, reference.source, options),
             tenant=tenant,
             lane=_lane(reference),
+            remote=reference.source in self._declared,
         )
         return Credential(
             keeper,

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tenantry.freshness import RefreshPolicy
-from tenantry.keeper import Change, Held, Keeper, Unavailable
+from tenantry.keeper import Keeper, Unavailable
 from tenantry.refresher import Refresher
 from tenantry.secret import Document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tenantry.flight import Change
+    from tenantry.holding import Held
 
 LIMIT = 10.0  # seconds after which a test that hangs fails
 

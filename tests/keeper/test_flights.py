@@ -8,6 +8,7 @@ import pytest
 
 from tenantry import keeper as module
 from tenantry.errors import Failure, SourceError
+from tenantry.flight import worded
 from tenantry.freshness import RefreshPolicy
 from tenantry.keeper import Keeper
 from tenantry.secret import Document
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
     from tests.keeper.conftest import Kept
 
-    from tenantry.keeper import Change, Held
+    from tenantry.flight import Change
+    from tenantry.holding import Held
     from tenantry.refresher import Refresher
 
 LIMIT = 10.0  # seconds after which a test that hangs fails
@@ -72,7 +74,7 @@ def test_a_fetch_that_returns_no_document_is_a_failure(kept: Kept) -> None:
 
 def test_an_exception_without_a_traceback_is_worded_too() -> None:
     """Where nobody knows the place, the type is told."""
-    assert "the source failed with ValueError" == str(module._worded(ValueError(PLANTED)))
+    assert "the source failed with ValueError" == str(worded(ValueError(PLANTED)))
 
 
 def test_a_listener_that_fails_costs_nothing(kept: Kept, refresher: Refresher) -> None:

@@ -16,7 +16,7 @@ from tenantry.secret import Document
 if TYPE_CHECKING:
     from tests.keeper.conftest import Kept
 
-    from tenantry.keeper import Held
+    from tenantry.holding import Held
 
 LIMIT = 10.0  # seconds after which a test that hangs fails
 

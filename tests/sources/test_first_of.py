@@ -96,7 +96,7 @@ def test_a_rejected_secret_asks_the_members_anew(opened: Callable[..., Bench]) -
     credential = opened().credential(first_of(absent(), safe))
     old = credential.get()
     safe.reply = "new"
-    found = credential.better(old)
+    found = credential.keeper.better(old, credential.readable)
     assert found is not None
     assert ("new", 2) == (found.reveal(), safe.asked)
 

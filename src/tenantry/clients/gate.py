@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tenantry.clients.boundary import Boundary
     from tenantry.credential import Credential
+    from tenantry.holding import Held
     from tenantry.secret import Secret
 
 # What the SDK is given where it wants a secret.
@@ -48,24 +49,6 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ask:
-    """The generator asks its driver for a secret: a better one than `used`, if that is given."""
-
-    credential: Credential
-    used: Secret | None = None
-
-    def answer(self) -> Secret | None:
-        if self.used is None:
-            return self.credential.get()
-        return self.credential.better(self.used)
-
-    async def aanswer(self) -> Secret | None:
-        if self.used is None:
-            return await self.credential.aget()
-        return await self.credential.abetter(self.used)
-
-
-@dataclass(frozen=True, slots=True)
 class _Stamped:
     """Where a secret was put: the header (or query parameter), and how it was written."""
 
@@ -75,7 +58,44 @@ class _Stamped:
     in_query: bool
 
 
-_Step: TypeAlias = "_Ask | httpx.Request"
+@dataclass(slots=True)
+class _Lot:
+    """The places of a request that one document fills, and what they are filled with.
+
+    The generator yields it to its driver, to be given a document: at first one to send, and after
+    a 401 another one.
+    """
+
+    places: list[_Stamped]
+    held: Held | None = None
+
+    @property
+    def credential(self) -> Credential:
+        return self.places[0].slot.credential
+
+    def answer(self) -> Held | None:
+        if self.held is None:
+            return self.credential.take()
+        return self.credential.replacement(self.read(self.held), self.read)
+
+    async def aanswer(self) -> Held | None:
+        if self.held is None:
+            return await self.credential.atake()
+        return await self.credential.areplacement(self.read(self.held), self.read)
+
+    def read(self, held: Held) -> tuple[Secret, ...] | None:
+        """Return the secrets of all places, or None where the document lacks one."""
+        found = [place.slot.credential.readable(held) for place in self.places]
+        secrets = tuple(secret for secret in found if secret is not None)
+        return secrets if len(secrets) == len(found) else None
+
+    def stamp(self, request: httpx.Request, held: Held) -> None:
+        for place in self.places:
+            _stamp(request, place, place.slot.credential.read(held))
+        self.held = held
+
+
+_Step: TypeAlias = "_Lot | httpx.Request"
 
 
 class Gate(httpx.Auth):
@@ -160,7 +180,7 @@ class Gate(httpx.Auth):
         while True:
             try:
                 step = flow.send(answer)
-                answer = step.answer() if isinstance(step, _Ask) else (yield step)
+                answer = step.answer() if isinstance(step, _Lot) else (yield step)
             except StopIteration:
                 return
             except CredentialUnavailableError as error:
@@ -174,7 +194,7 @@ class Gate(httpx.Auth):
         while True:
             try:
                 step = flow.send(answer)
-                answer = await step.aanswer() if isinstance(step, _Ask) else (yield step)
+                answer = await step.aanswer() if isinstance(step, _Lot) else (yield step)
             except StopIteration:
                 return
             except CredentialUnavailableError as error:
@@ -187,41 +207,40 @@ class Gate(httpx.Auth):
         self.check_hop(request)
         if self.webhook is not None:
             self.webhook.prefetch()
-        found = self._found(request)
-        used: dict[int, Secret] = {}
-        for stamped in found:
-            secret: Secret = yield _Ask(stamped.slot.credential)
-            used[id(stamped.slot)] = secret
-            _stamp(request, stamped, secret)
+        lots = _by_document(self._found(request))
+        for lot in lots:
+            lot.stamp(request, (yield lot))
         response: httpx.Response = yield request
-        if response.status_code != UNAUTHORIZED or not self._replayable(request, response):
-            return
-        better = yield from self._better(found, used)
-        if not better:
-            return
-        for stamped in found:
-            _stamp(request, stamped, better.get(id(stamped.slot), used[id(stamped.slot)]))
-        yield request
+        if response.status_code == UNAUTHORIZED and self._replayable(request, response):
+            if not (yield from self._stamped_anew(request, lots)):
+                return
+            response = yield request
+        if response.is_success:
+            for lot in lots:
+                if lot.held is not None:
+                    lot.credential.accepted(lot.held)
 
-    def _better(
-        self, found: list[_Stamped], used: dict[int, Secret]
-    ) -> Generator[_Step, Any, dict[int, Secret]]:
-        better: dict[int, Secret] = {}
-        for stamped in found:
-            slot = stamped.slot
-            secret: Secret | None = yield _Ask(slot.credential, used[id(slot)])
-            if secret is not None:
-                better[id(slot)] = secret
-                self._note_replay(slot, secret, used[id(slot)])
-        return better
+    def _stamped_anew(
+        self, request: httpx.Request, lots: list[_Lot]
+    ) -> Generator[_Step, Any, bool]:
+        """Put better secrets into a request that was refused; return whether there are any."""
+        found = False
+        for lot in lots:
+            used = lot.held
+            better: Held | None = yield lot
+            if better is not None and used is not None:
+                lot.stamp(request, better)
+                self._note_replay(lot.credential, better, used)
+                found = True
+        return found
 
-    def _note_replay(self, slot: Slot, secret: Secret, used: Secret) -> None:
+    def _note_replay(self, credential: Credential, better: Held, used: Held) -> None:
         if self._events.wanted:
             event = RequestReplayed(
                 self.tenant,
-                source=slot.credential.reference,
-                version=secret.version,
-                previous_version=used.version,
+                source=credential.reference,
+                version=better.document.version,
+                previous_version=used.document.version,
             )
             self._events.publish(event)
 
@@ -264,6 +283,14 @@ class Gate(httpx.Auth):
             if held is not None and held.reveal() == value:
                 return other
         return None
+
+
+def _by_document(found: list[_Stamped]) -> list[_Lot]:
+    """Group places by the document that fills them: its fields are sent together."""
+    lots: dict[int, _Lot] = {}
+    for stamped in found:
+        lots.setdefault(id(stamped.slot.credential.keeper), _Lot([])).places.append(stamped)
+    return list(lots.values())
 
 
 def _stamp(request: httpx.Request, stamped: _Stamped, secret: Secret) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, LiteralString, TypeAlias
+from typing import Annotated, Literal, LiteralString, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
@@ -80,6 +80,13 @@ class RefreshSettings(Model):
     max_stale: Seconds = 86_400.0
     overlap: Seconds = 3_600.0
     wait: Seconds = 5.0
+    on_removed: Literal["keep", "drop"] = "keep"
 
     def policy(self) -> RefreshPolicy:
-        return RefreshPolicy(self.every, self.max_stale, self.overlap, self.wait)
+        return RefreshPolicy(
+            self.every,
+            self.max_stale,
+            self.overlap,
+            self.wait,
+            drop_removed=self.on_removed == "drop",
+        )

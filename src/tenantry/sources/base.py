@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tenantry.flight import Fetch
     from tenantry.freshness import RefreshPolicy
-    from tenantry.keeper import Fetch, Keeper
+    from tenantry.keeper import Keeper
     from tenantry.secret import Document, Secret
     from tenantry.settings import ReferenceOptions, SecretReference, SourceSettings
 

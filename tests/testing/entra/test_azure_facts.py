@@ -1,4 +1,3 @@
-
 """What azure-identity does, as far as tenantry builds on it."""
 
 import time

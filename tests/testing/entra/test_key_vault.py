@@ -1,4 +1,3 @@
-
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator

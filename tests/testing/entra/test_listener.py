@@ -1,4 +1,3 @@
-
 import requests
 
 from tenantry.testing.entra import EntraServer

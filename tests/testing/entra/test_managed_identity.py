@@ -1,4 +1,3 @@
-
 import threading
 from collections.abc import Callable
 from typing import Any, Literal, cast

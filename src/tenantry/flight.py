@@ -1,0 +1,100 @@
+"""One fetch on its way, and everybody who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Protocol
+
+from tenantry.errors import SourceError
+
+if TYPE_CHECKING:
+    from tenantry.holding import Held
+    from tenantry.secret import Document
+
+
+class Fetch(Protocol):
+    """What asks a source for the document; `forced` says that the held value was rejected."""
+
+    def __call__(self, *, forced: bool) -> Document: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to a document, for whoever keeps the books.
+
+    `previous` is what served before, where the value changed. With `rejected` the service refused
+    `held`, and `previous` serves on.
+    """
+
+    held: Held | None
+    previous: Held | None
+    error: SourceError | None = None
+    retry_in: float = 0.0
+    usable: bool = True
+    rejected: bool = False
+
+
+class Reason(Enum):
+    """Why a fetch was started."""
+
+    DUE = "due"  # what is held is stale, or nothing is
+    REJECTED = "rejected"  # the service answered 401
+    WANTED = "wanted"  # somebody said refresh()
+
+
+class Flight:
+    """One fetch, from its start until its outcome is known."""
+
+    __slots__ = ("done", "drop_previous", "reason", "started", "tenant")
+
+    def __init__(
+        self,
+        started: float,
+        done: Future[None],
+        reason: Reason,
+        *,
+        tenant: str = "",
+        drop_previous: bool = False,
+    ) -> None:
+        self.started = started
+        self.done = done
+        self.reason = reason
+        self.tenant = tenant  # whose 401 it was
+        self.drop_previous = drop_previous
+
+    @property
+    def forced(self) -> bool:
+        return self.reason is not Reason.DUE
+
+    def wait(self, limit: float) -> None:
+        wait([self.done], limit)
+
+    async def await_(self, limit: float) -> None:
+        loop, landed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake(_: Future[None]) -> None:
+            with suppress(RuntimeError):  # the loop was closed, and nobody waits any more
+                loop.call_soon_threadsafe(landed.set)
+
+        # Not asyncio.wrap_future: cancelled, it would take the flight of all others along.
+        self.done.add_done_callback(wake)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await landed.wait()
+
+
+def worded(error: BaseException) -> SourceError:
+    """Say where a source failed, and not what its exception says: that may quote a secret."""
+    if isinstance(error, SourceError):
+        return error
+    where = ""
+    if error.__traceback__ is not None:
+        *_, (frame, line) = traceback.walk_tb(error.__traceback__)
+        where = f" at {PurePath(frame.f_code.co_filename).name}:{line}"
+    return SourceError(f"the source failed with {type(error).__name__}{where}")

@@ -1,0 +1,197 @@
+"""Which of the values that came serves, which is on trial, and which is kept back?
+
+A new value of a document that the service had accepted is on trial first: one request after the
+other tries it, ever more rarely, until the service accepts it. So a wrong key that somebody
+publishes while the old one still works fails no request.
+
+Pure: every method is told what time it is (seconds on a monotonic clock). The keeper's lock guards
+it, but for `held` and `fresh_until`, which are swapped whole.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tenantry.freshness import Freshness, Limits, forced_delay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenantry.secret import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A delivered document and its limits."""
+
+    document: Document
+    limits: Limits
+    got: float
+
+    def usable(self, now: float) -> bool:
+        return now < self.limits.hard
+
+
+@dataclass(slots=True)
+class Trial:
+    """A new value that the service has not accepted yet, and when it is tried next."""
+
+    held: Held
+    at: float
+    tries: int = 0
+    refused: bool = False
+
+
+class Holding:
+    """The values of one document.
+
+    `held` is what serves, and `fresh_until` the instant before which it may be read without looking
+    further. `proven` is the last document that the service accepted.
+    """
+
+    def __init__(self) -> None:
+        self.held: Held | None = None
+        self.fresh_until = -math.inf
+        self.proven: Document | None = None
+        self.trial: Trial | None = None
+        self._previous: tuple[Held, float] | None = None  # and the instant it is kept until
+
+    @property
+    def newest(self) -> Held | None:
+        return self.held if self.trial is None else self.trial.held
+
+    def freshness(self, now: float) -> Freshness:
+        return Freshness.EXPIRED if self.held is None else self.held.limits.freshness(now)
+
+    def usable(self, now: float) -> bool:
+        return self.held is not None and self.held.usable(now)
+
+    # -- a value comes ----------------------------------------------------------------------------
+
+    def take(self, fresh: Held, *, overlap: float, drop_previous: bool) -> None:
+        """Take a value that just came; a changed one goes on trial, or serves at once.
+
+        Args:
+            fresh: what came.
+            overlap: seconds for which a predecessor is kept.
+            drop_previous: nothing older may serve again.
+        """
+        held, trial = self.held, self.trial
+        if held is None or held.document.same_content(fresh.document):
+            self._renew(fresh)
+        elif trial is not None and trial.held.document.same_content(fresh.document):
+            trial.held = fresh
+            self._set_fresh_until()
+        elif self.proven is held.document and held.usable(fresh.got) and not drop_previous:
+            self.trial = Trial(fresh, fresh.got)
+            self._set_fresh_until()
+        else:
+            self._promote(fresh, fresh.got + overlap)
+        if drop_previous:
+            self._settle(fresh)
+
+    def tighten(self, limits: Limits) -> None:
+        """Let what serves become stale and expire no later than `limits`."""
+        if self.held is not None:
+            mine = self.held.limits
+            sooner = Limits(min(mine.soft, limits.soft), min(mine.hard, limits.hard))
+            self._serve(replace(self.held, limits=sooner))
+
+    def outdate(self, instant: float, now: float) -> bool:
+        """Mistrust what came before `instant`; return whether that is what serves."""
+        if self._previous is not None and self._previous[0].got < instant:
+            self._previous = None
+        if self.held is None or self.held.got >= instant:
+            return False
+        self.tighten(Limits(now, self.held.limits.hard))
+        return True
+
+    def drop(self) -> None:
+        """Forget everything: the secret was removed where it came from."""
+        self.held = self.trial = self._previous = None
+        self._set_fresh_until()
+
+    # -- a value is asked for ---------------------------------------------------------------------
+
+    def served(self, now: float, *, trying: bool, overlap: float) -> Held | None:
+        """Return what serves, or, to one caller at a time that is `trying`, the value on trial."""
+        trial = self.trial
+        if trial is not None and not self.usable(now):
+            self._promote(trial.held, now + overlap)
+        elif trial is not None and trying and now >= trial.at:
+            trial.at = now + forced_delay(trial.tries)
+            trial.tries += 1
+            self._set_fresh_until()
+            return trial.held
+        return self.held if self.usable(now) else None
+
+    def newest_but(self, used: Any, read: Callable[[Held], Any]) -> Held | None:
+        """Return the newest value, unless it reads like `used`."""
+        return _if_other(self.newest, used, read)
+
+    def previous_but(self, used: Any, read: Callable[[Held], Any], now: float) -> Held | None:
+        """Return the predecessor while it is kept, unless it reads like `used`."""
+        if self._previous is None or now >= self._previous[1]:
+            return None
+        return _if_other(self._previous[0], used, read)
+
+    # -- the service judges -----------------------------------------------------------------------
+
+    def accepted(self, document: Document, now: float, *, overlap: float) -> bool:
+        """Note that the service accepted a document; return whether it is the one that serves."""
+        if self.trial is not None and self.trial.held.document is document:
+            self._promote(self.trial.held, now + overlap)
+        if self.held is None or self.held.document is not document:
+            return False
+        self.proven = document
+        return True
+
+    def refused(self, used: Any, read: Callable[[Held], Any]) -> tuple[Held | None, bool]:
+        """Note that the service refused `used`.
+
+        Returns:
+            What serves in its place, where `used` is on trial, and whether that is news.
+        """
+        trial = self.trial
+        if trial is None or read(trial.held) != used:
+            return None, False
+        news, trial.refused = not trial.refused, True
+        return _if_other(self.held, used, read), news
+
+    # -- within -----------------------------------------------------------------------------------
+
+    def _renew(self, fresh: Held) -> None:
+        """The same value came again, or the first one, or a bad one was taken back."""
+        if self.held is not None and self.proven is self.held.document:
+            self.proven = fresh.document
+        self.trial = None
+        self._serve(fresh)
+
+    def _promote(self, fresh: Held, previous_until: float) -> None:
+        """Let a new value serve, and keep its predecessor for a while."""
+        if self.held is not None:
+            self._previous = (self.held, previous_until)
+        self.trial = None
+        self._serve(fresh)
+
+    def _settle(self, fresh: Held) -> None:
+        self.trial = self._previous = None
+        self._serve(fresh)
+
+    def _serve(self, held: Held) -> None:
+        self.held = held
+        self._set_fresh_until()
+
+    def _set_fresh_until(self) -> None:
+        newest, trial, held = self.newest, self.trial, self.held
+        until = -math.inf if newest is None or held is None else newest.limits.soft
+        if trial is not None and held is not None:
+            until = min(until, trial.at, held.limits.hard)
+        self.fresh_until = until
+
+
+def _if_other(held: Held | None, used: Any, read: Callable[[Held], Any]) -> Held | None:
+    found = None if held is None else read(held)
+    return held if found is not None and found != used else None
