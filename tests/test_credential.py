@@ -63,7 +63,12 @@ class Bench:
             "vault", ("path",), policy or RefreshPolicy(), self.store, tenant=tenant
         )
         return Credential(
-            keeper, tenant=tenant, setting=setting, field=field, reference="vault path"
+            keeper,
+            tenant=tenant,
+            setting=setting,
+            field=field,
+            source="vault",
+            reference="vault path",
         )
 
     def event(self) -> Event:

@@ -79,7 +79,9 @@ def source() -> Source:
 def credential(source: Source) -> Iterator[Credential]:
     keyring = Keyring(EventStream())
     keeper = keyring.keeper("vault", ("path",), RefreshPolicy(), source, tenant="acme")
-    yield Credential(keeper, tenant="acme", setting="api_key", field=None, reference="vault path")
+    yield Credential(
+        keeper, tenant="acme", setting="api_key", field=None, source="vault", reference="vault path"
+    )
     source.go_on.set()
     keyring.close()
 
@@ -160,7 +162,7 @@ def test_a_child_forked_in_mid_refresh_refreshes_for_itself(
     used = credential.get()
     source.go_on.clear()
     source.begun.clear()
-    asking = threading.Thread(target=credential.better, args=(used,))
+    asking = threading.Thread(target=credential.keeper.better, args=(used, credential.readable))
     asking.start()
     assert source.begun.wait(LIMIT)
 

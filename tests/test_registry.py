@@ -251,15 +251,17 @@ def test_tenants_are_names(registry: ClientRegistry) -> None:
 
 
 def test_status_asks_nobody(registry: ClientRegistry, server: OpenAIServer) -> None:
-    """Before a client is asked for, there are no clients and no credentials to tell of."""
+    """Before a client is asked for, status tells of what was fetched at open, and no client."""
     status = registry.status("acme")
-    assert ("acme", "openai", True, server.base_url, (), (), ()) == (
+    assert [("api_key", Freshness.FRESH)] == [
+        (each.setting, each.freshness) for each in status.credentials
+    ]
+    assert ("acme", "openai", True, server.base_url, (), ()) == (
         status.name,
         status.provider,
         status.enabled,
         status.base_url,
         status.clients,
-        status.credentials,
         status.problems,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tenantry.keeper import Keeper, Unavailable
 from tenantry.refresher import Refresher
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Hashable
 
     from tenantry.flight import Change, Fetch, Flight
@@ -46,13 +48,21 @@ class Credential:
     wait where none is.
     """
 
-    __slots__ = ("_field", "_keeper", "_latest", "reference", "setting", "tenant")
+    __slots__ = ("_field", "_keeper", "_latest", "reference", "setting", "source", "tenant")
 
     def __init__(
-        self, keeper: Keeper, *, tenant: str, setting: str, field: str | None, reference: str
+        self,
+        keeper: Keeper,
+        *,
+        tenant: str,
+        setting: str,
+        field: str | None,
+        source: str,
+        reference: str,
     ) -> None:
         self.tenant = tenant
         self.setting = setting
+        self.source = source
         self.reference = reference
         self._keeper = keeper
         self._field = field
@@ -150,6 +160,12 @@ class Credential:
         flight = self._keeper.refresh(drop_previous=drop_previous)
         await flight.await_(self._keeper.policy.wait)
         self._raise_last_error(flight)
+
+    def outdate(self, instant: dt.datetime) -> None:
+        """Fetch anew what was fetched before `instant`, and let nothing older serve after that."""
+        age = time.time() - instant.timestamp()
+        if age > 0:
+            self._keeper.outdate(self._keeper.clock() - age)
 
     def status(self) -> CredentialStatus:
         keeper, held = self._keeper, self._keeper.held

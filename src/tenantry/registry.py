@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from tenantry import warming
 from tenantry.catalog import Catalog, MemoryCatalog
 from tenantry.clients import EndpointClients, checked
 from tenantry.context import current_tenant
@@ -23,17 +25,19 @@ from tenantry.sources import kinds
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from openai import AsyncOpenAI, OpenAI
     from typing_extensions import Unpack
 
     from tenantry.clients import ClientOptions
-    from tenantry.credential import CredentialStatus
-    from tenantry.errors import Problem
+    from tenantry.credential import Credential, CredentialStatus
+    from tenantry.errors import Problem, TenantryError
     from tenantry.events import Hook
     from tenantry.loading import Config, Setting, Tenant
-    from tenantry.settings import TenantSettings
+    from tenantry.settings import RegistrySettings, TenantSettings
+
+log = logging.getLogger("tenantry")
 
 DEFAULT_FILE = Path("config/tenants.yaml")
 CONFIG_VARIABLE = "TENANTRY_CONFIG"
@@ -43,8 +47,8 @@ CONFIG_VARIABLE = "TENANTRY_CONFIG"
 class TenantStatus:
     """What the registry knows of one tenant. Holds no secret.
 
-    `clients` are the classes of the clients that were built, `credentials` those that were asked
-    for, `problems` what keeps it in quarantine.
+    `clients` are the classes of the clients that were built, `problems` what keeps it in
+    quarantine.
     """
 
     name: str
@@ -100,7 +104,9 @@ class ClientRegistry:
         events = EventStream()
         secrets = Secrets(configuration.sources, table, environ, events)
         catalog = given or MemoryCatalog(configuration.tenants, configuration.quarantined)
-        return cls(catalog, secrets, events)
+        registry = cls(catalog, secrets, events)
+        registry._warm_at_open(configuration.registry)  # one of its own
+        return registry
 
     # -- clients ----------------------------------------------------------------------------------
 
@@ -190,7 +196,8 @@ class ClientRegistry:
             base_url=settings.azure_endpoint or settings.base_url or "",
             clients=tuple(kind for each in built for kind in each.built),
             credentials=tuple(
-                credential.status() for each in built for credential in each.credentials.values()
+                credential.status()
+                for credential in self._secrets.credentials(tenant, settings).values()
             ),
             problems=(),
         )
@@ -211,19 +218,52 @@ class ClientRegistry:
 
     # -- secrets ----------------------------------------------------------------------------------
 
-    def refresh(self, tenant: str) -> None:
-        """Fetch the tenant's credentials now, past any back-off.
+    def refresh(self, tenant: str, *, drop_previous: bool = False) -> None:
+        """Fetch the tenant's credentials now, those of its endpoints too, past any back-off.
+
+        With `drop_previous`, for a key that was compromised, nothing older serves again.
 
         Raises:
             CredentialUnavailableError: where one could not be fetched, with its cause.
         """
-        for credential in self._endpoint(tenant, None).credentials.values():
-            credential.refresh()
+        for credential in self._documents(tenant):
+            credential.refresh(drop_previous=drop_previous)
 
-    async def arefresh(self, tenant: str) -> None:
+    async def arefresh(self, tenant: str, *, drop_previous: bool = False) -> None:
         """Do what `refresh` does, without holding up the event loop."""
-        for credential in self._endpoint(tenant, None).credentials.values():
-            await credential.arefresh()
+        for credential in self._documents(tenant):
+            await credential.arefresh(drop_previous=drop_previous)
+
+    def warm(
+        self,
+        tenants: Iterable[str] | None = None,
+        *,
+        concurrency: int = 8,
+        timeout: float = 30.0,
+    ) -> dict[str, TenantryError | None]:
+        """Fetch what tenants need before a request wants it.
+
+        Args:
+            tenants: their names; all by default.
+            concurrency: how many at a time.
+            timeout: seconds for all of them.
+
+        Returns:
+            What went wrong, or None, by the tenant's name. Nothing is raised for a tenant.
+        """
+        names = self.tenants if tenants is None else tenants
+        return warming.warm(names, self._documents, concurrency=concurrency, timeout=timeout)
+
+    async def awarm(
+        self,
+        tenants: Iterable[str] | None = None,
+        *,
+        concurrency: int = 8,
+        timeout: float = 30.0,  # noqa: ASYNC109  # the pair of `warm`; each tenant has its outcome
+    ) -> dict[str, TenantryError | None]:
+        """Do what `warm` does, without holding up the event loop."""
+        names = self.tenants if tenants is None else tenants
+        return await warming.awarm(names, self._documents, concurrency=concurrency, limit=timeout)
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -291,6 +331,9 @@ class ClientRegistry:
             raise TenantDisabledError(name)
         settings = self._settings(tenant, endpoint)
         credentials = self._secrets.credentials(name, settings)
+        if settings.rotated_at is not None:
+            for credential in credentials.values():
+                credential.outdate(settings.rotated_at)
         return EndpointClients(name, endpoint or "", settings, credentials, self._events)
 
     def _settings(self, tenant: Tenant, endpoint: str | None) -> TenantSettings:
@@ -299,6 +342,40 @@ class ClientRegistry:
         if endpoint not in tenant.endpoints:
             raise UnknownEndpointError(tenant.name, endpoint, tuple(tenant.endpoints))
         return tenant.endpoints[endpoint]
+
+    def _documents(self, name: str) -> list[Credential]:
+        """Return one credential for each document that a tenant or an endpoint of it needs."""
+        if self._closed:
+            raise RegistryClosedError
+        tenant = self.catalog.get(name)
+        found = {
+            id(credential.keeper): credential
+            for settings in (tenant.settings, *tenant.endpoints.values())
+            for credential in self._secrets.credentials(name, settings).values()
+        }
+        return list(found.values())
+
+    def _warm_at_open(self, how: RegistrySettings) -> None:
+        """Fetch what the configuration wants fetched at once, and say what cannot be.
+
+        Raises:
+            TenantryError: the first that was found, with `on_problem: fail`.
+        """
+        if how.warm == "none":
+            return
+        find = self._documents if how.warm == "all" else self._local_documents
+        served = [name for name in self.tenants if not self.catalog.problems(name)]
+        for name in served:
+            for credential in find(name):
+                credential.prefetch()  # all at once, so that the waits below are one wait
+        outcome = warming.warm(served, find, concurrency=1, timeout=30.0)
+        for error in filter(None, outcome.values()):
+            if how.on_problem == "fail":
+                raise error
+            log.warning("tenantry: %s", error)
+
+    def _local_documents(self, name: str) -> list[Credential]:
+        return [each for each in self._documents(name) if self._secrets.is_local(each)]
 
     def _shut(self) -> list[EndpointClients]:
         self._closed = True

@@ -58,6 +58,11 @@ class Secrets:
             )
         return found
 
+    def is_local(self, credential: Credential) -> bool:
+        """Whether fetching a credential does not leave the machine."""
+        kind = self._kinds.get(credential.source)
+        return kind is not None and kind.local
+
     def close(self) -> None:
         self._keyring.close()
         for source in self._sources.clear():
@@ -82,6 +87,7 @@ class Secrets:
             tenant=tenant,
             setting=reference.setting or path,
             field=options.field,
+            source=reference.source,
             reference=str(reference),
         )
 

@@ -84,7 +84,8 @@ class Acme:
 
     def registry(self, *, environ: Mapping[str, str] | None = None, **said: Any) -> ClientRegistry:
         """Open a registry that is closed when the test ends, on the test's own event loop."""
-        config = {"tenants": {"acme": self.settings(said)}}
+        # Nothing is fetched before a test asks for it.
+        config = {"registry": {"warm": "none"}, "tenants": {"acme": self.settings(said)}}
         registry = ClientRegistry.open(config, environ=environ or {})
         self._stack.push_async_exit(registry)
         return registry

@@ -42,6 +42,9 @@ class RegistrySettings(Model):
     on_problem: Literal["quarantine", "fail"] = Field(
         default="quarantine", description="Whether a tenant's own mistake stops the process."
     )
+    warm: Literal["none", "local", "all"] = Field(
+        default="local", description="Whose secrets are fetched at open: of env and file, or all."
+    )
 
 
 class Settings(Model):

@@ -1,0 +1,73 @@
+"""Fetching secrets before a request wants them: some tenants at a time, in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeAlias
+
+from tenantry.errors import CredentialUnavailableError, TenantryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tenantry.credential import Credential
+
+    # How a tenant's credentials are found; raises what keeps the tenant from being served.
+    Finder: TypeAlias = Callable[[str], Sequence[Credential]]
+
+Outcome: TypeAlias = "dict[str, TenantryError | None]"
+
+
+def warm(names: Iterable[str], find: Finder, *, concurrency: int, timeout: float) -> Outcome:
+    """Fetch what tenants need; return, by name, what went wrong or None.
+
+    Args:
+        names: the tenants.
+        find: gives a tenant's credentials.
+        concurrency: how many tenants at a time.
+        timeout: seconds for all of them; who is not fetched by then has an error.
+    """
+    deadline = time.monotonic() + timeout
+    with ThreadPoolExecutor(concurrency, thread_name_prefix="tenantry-warm") as threads:
+        return dict(threads.map(lambda name: (name, _one(name, find, deadline)), names))
+
+
+async def awarm(names: Iterable[str], find: Finder, *, concurrency: int, limit: float) -> Outcome:
+    """Do what `warm` does, without holding up the event loop."""
+    deadline = time.monotonic() + limit
+    turns = asyncio.Semaphore(concurrency)
+
+    async def one(name: str) -> tuple[str, TenantryError | None]:
+        async with turns:
+            return name, await _aone(name, find, deadline)
+
+    return dict(await asyncio.gather(*(one(name) for name in names)))
+
+
+def _one(name: str, find: Finder, deadline: float) -> TenantryError | None:
+    try:
+        for credential in find(name):
+            _check_time(name, credential, deadline)
+            credential.get()
+    except TenantryError as error:
+        return error
+    return None
+
+
+async def _aone(name: str, find: Finder, deadline: float) -> TenantryError | None:
+    try:
+        for credential in find(name):
+            _check_time(name, credential, deadline)
+            await credential.aget()
+    except TenantryError as error:
+        return error
+    return None
+
+
+def _check_time(name: str, credential: Credential, deadline: float) -> None:
+    if time.monotonic() >= deadline:
+        reference = f"{credential.setting} from {credential.reference}"
+        reason = "not fetched in the time that warming has"
+        raise CredentialUnavailableError(name, reference=reference, reason=reason, retry_after=0.0)
