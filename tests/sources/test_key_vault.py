@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tenantry.errors import Failure
+from tenantry.sources.key_vault import KeyVaultSource
+from tenantry.sources.session import BELIEVED
 from tenantry.testing import EntraServer
 
 if TYPE_CHECKING:
@@ -40,6 +43,12 @@ def bench(opened: Callable[..., Bench], entra: EntraServer) -> Bench:
     return opened({"key_vault": said}, {"SECRET": "client-secret"})
 
 
+def source_of(bench: Bench) -> KeyVaultSource:
+    source = bench.secrets._source("key_vault")
+    assert isinstance(source, KeyVaultSource)
+    return source
+
+
 def test_the_latest_version_is_read(bench: Bench, entra: EntraServer) -> None:
     """Without a version it is the newest value, and the document knows its version."""
     entra.set_secret("acme-openai", "key-1")
@@ -69,6 +78,8 @@ def test_a_revoked_token_is_replaced(bench: Bench, entra: EntraServer) -> None:
     """A read that is refused logs in once and is repeated."""
     entra.set_secret("acme-openai", "key-1")
     bench.fetch(NAME)
+    source = source_of(bench)
+    source._session.keeper.clock = lambda: time.monotonic() + BELIEVED
     entra.revoke(entra.issued[-1])
     assert "key-1" == bench.value(NAME)
     assert 2 == len(entra.issued)
@@ -82,12 +93,13 @@ def test_an_absent_secret_is_said(bench: Bench) -> None:
 
 
 def test_a_disabled_secret_is_denied(bench: Bench, entra: EntraServer) -> None:
-    """Key Vault refuses a disabled secret, and that is believed after a new login."""
+    """Key Vault refuses a disabled secret, and that of a young login is believed."""
     entra.set_secret("acme-openai", "key-1")
     entra.disable_secret("acme-openai")
     error = bench.error(NAME)
     assert Failure.DENIED is error.failure
     assert "key-1" not in str(error)
+    assert 1 == len(entra.issued)
 
 
 def test_a_busy_vault_is_asked_again_when_it_says(bench: Bench, entra: EntraServer) -> None:
@@ -124,3 +136,14 @@ def test_a_login_that_fails_is_said(opened: Callable[..., Bench], entra: EntraSe
     assert Failure.DENIED is error.failure
     assert f"cannot log in to {entra.vault_url}" in str(error)
     assert "AADSTS7000215" in str(error)
+
+
+def test_the_parents_connections_are_left_alone(bench: Bench, entra: EntraServer) -> None:
+    """After a fork the source opens its own, and neither uses nor closes those it inherited."""
+    entra.set_secret("acme-openai", "key-1")
+    bench.fetch(NAME)
+    source = source_of(bench)
+    before = source._http
+    source.after_fork()
+    assert "key-1" == bench.value(NAME)
+    assert ([before], False) == (source._inherited, source._http is before)

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import hvac
 import pytest
 from pydantic import ValidationError
 
 from tenantry.errors import CredentialUnavailableError, Failure
-from tenantry.sources.vault import VaultReference, VaultSource
+from tenantry.sources import vault as vault_module
+from tenantry.sources.session import BELIEVED, Session
+from tenantry.sources.vault import MINTS, VaultReference, VaultSource
 from tenantry.testing import VaultServer
 
 if TYPE_CHECKING:
@@ -29,6 +34,17 @@ def source_of(bench: Bench) -> VaultSource:
     source = bench.secrets._source("vault")
     assert isinstance(source, VaultSource)
     return source
+
+
+def session_of(bench: Bench) -> Session:
+    session = source_of(bench)._session
+    assert session is not None
+    return session
+
+
+def grow_old(bench: Bench) -> None:
+    """Let the session be as old as one whose refusals are doubted."""
+    session_of(bench).keeper.clock = lambda: time.monotonic() + BELIEVED
 
 
 # -- documents ------------------------------------------------------------------------------------
@@ -94,6 +110,44 @@ def test_a_lease_does_not_outlive_its_session(vault: VaultServer, bench: Bench) 
     assert 3500.0 < lifetime <= 3600.0
 
 
+def test_few_are_minted_at_a_time(
+    vault: VaultServer, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many who need a dynamic credential at once ask Vault for two at a time."""
+    vault.dynamic_role("openai", ttl=600)
+    said = {"vault": {"path": "creds/openai", "mount": "database", "engine": "dynamic"}}
+    together, count, busy = threading.Barrier(MINTS, timeout=10), threading.Lock(), [0]
+    most, original = [0], hvac.Client.read
+
+    def read(client: Any, path: str) -> Any:
+        with count:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        together.wait()
+        with count:
+            busy[0] -= 1
+        return original(client, path)
+
+    monkeypatch.setattr(hvac.Client, "read", read)
+    with ThreadPoolExecutor(6) as threads:
+        versions = set(threads.map(lambda _: bench.fetch(said).version, range(6)))
+    assert (MINTS, 6, set(vault.leases)) == (most[0], len(versions), versions)
+
+
+def test_who_waits_too_long_to_mint_is_told(
+    vault: VaultServer, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place that does not become free in time is a transient failure, and nothing is minted."""
+    vault.dynamic_role("openai", ttl=600)
+    monkeypatch.setattr(vault_module, "MINT_WAIT", 0.0)
+    said = {"vault": {"path": "creds/openai", "mount": "database", "engine": "dynamic"}}
+    for _ in range(MINTS):
+        source_of(bench)._minting.acquire()
+    error = bench.error(said)
+    assert (Failure.TRANSIENT, ()) == (error.failure, vault.leases)
+    assert "database/creds/openai: 2 others are being minted" in str(error)
+
+
 def test_namespaces_are_kept_apart(vault: VaultServer, opened: Callable[..., Bench]) -> None:
     """A source reads and logs in within its namespace, and nowhere else."""
     vault.add_namespace("team-a")
@@ -149,6 +203,7 @@ def test_a_revoked_session_costs_one_login_and_a_second_read(
 ) -> None:
     """A 403 is not believed before a login and another read."""
     bench.fetch(ACME)
+    grow_old(bench)
     vault.revoke_all_sessions()
     vault.clear_requests()
     assert PLANTED == bench.value(ACME)
@@ -158,6 +213,7 @@ def test_a_revoked_session_costs_one_login_and_a_second_read(
 def test_many_who_lost_their_session_share_one_login(vault: VaultServer, bench: Bench) -> None:
     """Ten readers that are refused at the same time log in once."""
     bench.fetch(ACME)
+    grow_old(bench)
     vault.revoke_all_sessions()
     vault.clear_requests()
     with ThreadPoolExecutor(10) as threads:
@@ -166,15 +222,18 @@ def test_many_who_lost_their_session_share_one_login(vault: VaultServer, bench: 
 
 
 def test_a_policys_refusal_is_believed_after_one_login(vault: VaultServer, bench: Bench) -> None:
-    """What a fresh session may not read either is denied."""
+    """What a fresh session may not read either is denied, and so is the next path at once."""
     vault.put("globex", {"api_key": "x"})
     bench.fetch(ACME)
+    grow_old(bench)
     vault.clear_requests()
     error = bench.error(GLOBEX)
     assert Failure.DENIED is error.failure
     assert "secret/globex: 1 error occurred: * permission denied (status 403)" in str(error)
     assert "policy" in error.hint
     assert ["read", "login", "read"] == [request.operation for request in vault.requests]
+    assert Failure.DENIED is bench.error({"vault": "initech"}).failure
+    assert (1, 3) == (vault.count("login"), vault.count("read"))
 
 
 def test_a_refused_static_token_is_not_tried_twice(
@@ -208,8 +267,8 @@ def test_a_login_while_sealed_passes(vault: VaultServer, bench: Bench) -> None:
     vault.seal()
     error = bench.error(ACME)
     assert Failure.TRANSIENT is error.failure
-    assert f"cannot log in to Vault at {vault.url}" in str(error)
-    assert "sealed or not available (status 503)" in str(error)
+    expected = "it is sealed or not available (status 503) (unseal it, or wait"
+    assert f"cannot log in to Vault at {vault.url}: {expected}" in str(error)
     assert error.retry_after is not None
 
 
@@ -299,7 +358,7 @@ def test_no_failure_shows_a_secret(
     secret_id = vault_settings["auth"]["approle"]["secret_id"]["literal"]
     credential = bench.credential(ACME)
     secrets = [credential.get().reveal(), secret_id]
-    held = source_of(bench)._session.held
+    held = session_of(bench).keeper.held
     assert held is not None
     secrets.append(held.document.secret("token", "").reveal())
     for status in (400, 403, 404, 429, 500, 503):

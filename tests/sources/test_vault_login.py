@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,16 +14,18 @@ from tenantry.secret import Secret
 from tenantry.settings import References
 from tenantry.sources import SourceTools, kinds
 from tenantry.sources.vault import VaultReference, VaultSettings, VaultSource
+from tenantry.testing import VaultServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tenantry.freshness import RefreshPolicy
-    from tenantry.keeper import Fetch
+    from tenantry.flight import Fetch
     from tenantry.settings import SecretReference
-    from tenantry.testing import VaultServer
     from tenantry.testing.vault import ManualClock
+    from tenantry.testing.vault.core import VaultRequest
+    from tenantry.testing.vault.envelope import Reply
 
 LIMIT = 10.0  # seconds after which a test that hangs fails
 PLANTED = "sk-planted-0123456789"
@@ -30,16 +33,21 @@ ACME = VaultReference(path="tenants/acme")
 
 
 class Getter:
-    """What a source needs for itself, straight from a literal."""
+    """What a source needs for itself, straight from a literal, or from what took its place."""
 
-    def __init__(self, reference: SecretReference) -> None:
+    def __init__(self, reference: SecretReference, replaced: Mapping[str, str]) -> None:
         self._reference = reference
+        self._replaced = replaced
 
     def get(self) -> Secret:
         said = str(self._reference.options.model_dump()["value"].get_secret_value())
+        said = self._replaced.get(said, said)
         if said == "unavailable":
             raise CredentialUnavailableError(
-                "(source vault)", reference="env SECRET_ID", reason="not set", retry_after=3.0
+                "(source vault)",
+                reference="secret_id from env SID",
+                reason="variable SID is not set (set it and start again)",
+                retry_after=3.0,
             )
         return Secret(said)
 
@@ -53,11 +61,13 @@ class Bench:
     def __init__(self, vault: VaultServer, clock: ManualClock, refresher: Refresher) -> None:
         self._vault, self._clock, self._refresher = vault, clock, refresher
         self.sessions: list[Keeper] = []
+        self.replaced: dict[str, str] = {}
 
     def source(self, auth: Mapping[str, Any], **options: Any) -> VaultSource:
         said = {"address": self._vault.url, "auth": auth, **options}
         settings = VaultSettings.model_validate(said, context=References(kinds()))
-        return VaultSource(settings, SourceTools("vault", {}, Getter, self._keep))
+        tools = SourceTools("vault", {}, lambda it: Getter(it, self.replaced), self._keep)
+        return VaultSource(settings, tools)
 
     def renew(self) -> None:
         """Let the session that is due be refreshed, and wait for that."""
@@ -183,7 +193,7 @@ def test_a_wrong_secret_id_is_denied_in_clear_text(
     source = bench.source(auth)
     error = refused(source)
     assert Failure.DENIED is error.failure
-    assert f"cannot log in to Vault at {vault.url}: Vault, login: invalid" in str(error)
+    assert f"cannot log in to Vault at {vault.url}: invalid" in str(error)
     assert "check the role and its secret" in error.hint
     assert not shown(error, PLANTED)
     assert 0 < (refused(source).retry_after or 0) <= 30.0
@@ -195,7 +205,8 @@ def test_a_secret_id_that_cannot_be_had_is_named(vault: VaultServer, bench: Benc
     auth = approle(vault)
     auth["approle"]["secret_id"] = {"literal": "unavailable"}
     error = refused(bench.source(auth))
-    assert "env SECRET_ID: not set" in str(error)
+    expected = "its secret_id from env SID: variable SID is not set (set it and start again)"
+    assert f"cannot log in to Vault at {vault.url}: {expected}" == str(error)
     assert (Failure.TRANSIENT, 3.0) == (error.failure, error.retry_after)
 
 
@@ -243,13 +254,16 @@ def test_a_token_that_never_ends_is_believed_for_an_hour(
     assert ["lookup", "read", "lookup"] == operations(vault)
 
 
-def test_a_token_file_is_read_at_login(vault: VaultServer, bench: Bench, tmp_path: Path) -> None:
+def test_a_token_file_is_read_at_login(
+    vault: VaultServer, bench: Bench, clock: ManualClock, tmp_path: Path
+) -> None:
     """An agent that replaced its token is followed at the first refusal."""
     file = tmp_path / "token"
     first, second = (vault.token(policies=["tenants"]) for _ in range(2))
     file.write_text(f"{first}\n")
     source = bench.source({"token_file": str(file)})
     read(source)
+    clock.advance(30)
     vault.revoke_token(first)
     file.write_text(f"{second}\n")
     assert PLANTED == read(source)
@@ -282,7 +296,7 @@ def test_an_unusable_token_file_is_named(
 
 
 def test_a_pod_logs_in_as_its_service_account(
-    vault: VaultServer, bench: Bench, tmp_path: Path
+    vault: VaultServer, bench: Bench, clock: ManualClock, tmp_path: Path
 ) -> None:
     """The service account's token is read at each login, which Kubernetes replaces in its file."""
     file = tmp_path / "token"
@@ -293,6 +307,7 @@ def test_a_pod_logs_in_as_its_service_account(
     assert PLANTED == read(source)
     vault.kubernetes_role("tenantry", jwt="jwt-2", policies=["tenants"])
     vault.revoke_all_sessions()
+    clock.advance(30)
     file.write_text("jwt-2")
     assert PLANTED == read(source)
     file.write_text("wrong")
@@ -302,11 +317,84 @@ def test_a_pod_logs_in_as_its_service_account(
     assert "cannot be read" in str(refused(bench.source(auth)))
 
 
+def test_a_token_of_another_issuer_logs_in(
+    vault: VaultServer, bench: Bench, clock: ManualClock, tmp_path: Path
+) -> None:
+    """A JWT comes from a secret, or from a file that is read at each login."""
+    vault.jwt_role("tenantry", jwt="jwt-1", policies=["tenants"], mount="ci")
+    named = {"role": "tenantry", "mount": "ci"}
+    assert PLANTED == read(bench.source({"jwt": {**named, "token": {"literal": "jwt-1"}}}))
+    file = tmp_path / "token"
+    file.write_text("jwt-1\n")
+    source = bench.source({"jwt": {**named, "token_file": str(file)}})
+    assert PLANTED == read(source)
+    vault.jwt_role("tenantry", jwt="jwt-2", policies=["tenants"], mount="ci")
+    vault.revoke_all_sessions()
+    clock.advance(30)
+    file.write_text("jwt-2\n")
+    assert PLANTED == read(source)
+
+
+def test_a_user_logs_in_with_a_password(
+    vault: VaultServer, bench: Bench, shown: Callable[[BaseException, str], bool]
+) -> None:
+    """A user is who has the password, with whatever characters in the name."""
+    vault.userpass("ops/team?a@x", "right", ["tenants"])
+    auth = {"userpass": {"username": "ops/team?a@x", "password": {"literal": "right"}}}
+    bench.replaced["right"] = "wrong-0123456789"
+    error = refused(bench.source(auth))
+    assert Failure.DENIED is error.failure
+    assert f"cannot log in to Vault at {vault.url}: invalid username or password" in str(error)
+    assert not shown(error, "wrong-0123456789")
+
+
+@pytest.mark.parametrize("name", ["alice", "alice@example.test"])
+def test_a_users_name_is_sent_as_it_is(vault: VaultServer, bench: Bench, name: str) -> None:
+    """What a URL would give another meaning arrives as it was written."""
+    vault.userpass(name, "right", ["tenants"])
+    auth = {"userpass": {"username": name, "password": {"literal": "right"}}}
+    assert PLANTED == read(bench.source(auth))
+
+
+class Agent(VaultServer):
+    """A Vault Agent with auto-auth: it sends requests that have no token on with its own."""
+
+    async def _answer(self, request: VaultRequest) -> Reply:
+        assert request.token is None
+        return await super()._answer(replace(request, token=self.root_token))
+
+
+@pytest.mark.parametrize("auth", ["agent", {"agent": {}}, {"agent": None}])
+def test_an_agent_logs_in_for_us(clock: ManualClock, auth: Any) -> None:
+    """With an agent no token is sent, no session is kept, and its refusals are believed."""
+    refresher = Refresher()
+    with Agent(clock=clock) as server:
+        server.put("tenants/acme", {"api_key": PLANTED})
+        server.dynamic_role("openai", ttl=600)
+        bench = Bench(server, clock, refresher)
+        source = bench.source(auth)
+        assert PLANTED == read(source)
+        dynamic = VaultReference(path="creds/openai", mount="database", engine="dynamic")
+        assert 600.0 == source.fetch(dynamic, forced=False).lifetime
+        server.fail_next(403)
+        assert Failure.DENIED is refused(source).failure
+        assert ([], ["read", "mint", "read"]) == (bench.sessions, operations(server))
+
+
 # -- settings -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "auth", [{}, {"token": {"literal": "x"}, "token_file": "/x"}, {"password": "x"}]
+    "auth",
+    [
+        {},
+        {"token": {"literal": "x"}, "token_file": "/x"},
+        {"password": "x"},
+        {"token": None},
+        "kubernetes",
+        {"jwt": {"role": "x"}},
+        {"jwt": {"role": "x", "token": {"literal": "x"}, "token_file": "/x"}},
+    ],
 )
 def test_there_is_exactly_one_way_to_log_in(bench: Bench, auth: dict[str, Any]) -> None:
     """No way, two ways and an unknown one are configuration errors."""
@@ -323,8 +411,12 @@ def test_a_source_names_the_secrets_it_needs(vault: VaultServer) -> None:
         return [f"{each.source} {each.setting}" for each in settings.references()]
 
     assert ["literal secret_id"] == needs(approle(vault))
-    assert ["literal token"] == needs({"token": {"literal": "x"}})
-    assert [] == needs({"token_file": "/x"})
+    literal = {"literal": "x"}
+    assert ["literal token"] == needs({"token": literal})
+    assert ["literal token"] == needs({"jwt": {"role": "x", "token": literal}})
+    assert ["literal password"] == needs({"userpass": {"username": "x", "password": literal}})
+    for none in ({"token_file": "/x"}, {"agent": {}}, {"cert": {"certificate": "/x"}}):
+        assert [] == needs(none)
 
 
 def test_a_closed_source_lets_go_of_its_sockets(vault: VaultServer, bench: Bench) -> None:

@@ -128,3 +128,27 @@ def test_an_answer_is_a_mapping() -> None:
     for other in others:
         with pytest.raises(SourceError, match="not JSON"):
             answer(other)
+
+
+def test_a_sealed_vault_is_said_in_our_words() -> None:
+    """Whatever a 503 says, it is told that Vault is sealed, and what to do."""
+    error = refusal(reply(503, {"errors": ["error performing token check: Vault is sealed"]}))
+    assert "it is sealed or not available (status 503)" == error.reason
+    assert (Failure.TRANSIENT, True) == (error.failure, "unseal it" in error.hint)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (SourceError("invalid role (status 400)"), "invalid role (status 400)"),
+        (requests.ReadTimeout(), "it did not answer in time"),
+        (requests.ConnectionError(), "it cannot be reached"),
+        (requests.exceptions.SSLError(), "its certificate is not trusted"),
+        (OSError(), "its CA file cannot be read"),
+    ],
+)
+def test_it_is_who_the_caller_named(error: Exception, words: str) -> None:
+    """Where the caller says who it was, these words go on from there."""
+    with pytest.raises(SourceError) as caught, refuse("it"):
+        raise error
+    assert words == caught.value.reason

@@ -11,77 +11,39 @@ import re
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field
 
-from tenantry.errors import CredentialUnavailableError, Failure, SourceError
+from tenantry.errors import Failure, SourceError
 from tenantry.secret import Document
 from tenantry.settings import (
-    Model,
     ReferenceOptions,
     Seconds,
     SecretReference,
     SourceSettings,
     TlsSettings,
-    invalid,
 )
 from tenantry.settings.base import HttpUrl
 from tenantry.sources.base import SourceKind
+from tenantry.sources.entra_auth import AuthChoice, ManagedIdentity
+from tenantry.sources.session import own_secret
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-    from tenantry.sources.base import SecretGetter, SourceTools
+    from tenantry.sources.base import SourceTools
+    from tenantry.sources.entra_auth import (
+        AzureCli,
+        ClientCertificate,
+        ClientSecret,
+        WorkloadIdentity,
+    )
 
 PUBLIC_CLOUD = "https://login.microsoftonline.com"
 SCOPE = "https://cognitiveservices.azure.com/.default"
 
 _AADSTS = re.compile(r"AADSTS\d+")
-
-
-class ManagedIdentity(Model):
-    """The identity of the machine, pod or App Service; `client_id` names a user-assigned one."""
-
-    client_id: str | None = None
-
-
-class ClientSecret(Model):
-    """An application with a secret. `directory_id` is Azure's "tenant id"."""
-
-    directory_id: str
-    client_id: str
-    client_secret: SecretReference
-
-
-class WorkloadIdentity(Model):
-    """A pod's federated token; what is left out is read from the `AZURE_*` variables."""
-
-    directory_id: str | None = None
-    client_id: str | None = None
-    token_file: Path | None = None
-
-
-class EntraAuth(Model):
-    """How to log in: exactly one of these, by name alone or with its settings."""
-
-    managed_identity: ManagedIdentity | None = None
-    client_secret: ClientSecret | None = None
-    workload_identity: WorkloadIdentity | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> EntraAuth:
-        if len(self.model_fields_set) != 1:
-            message = "is exactly one of managed_identity, client_secret, workload_identity"
-            raise invalid(message)
-        return self
-
-
-def _by_name(value: object) -> object:
-    return {value: {}} if isinstance(value, str) else value
-
-
-AuthChoice: TypeAlias = Annotated[EntraAuth, BeforeValidator(_by_name)]
 
 
 class EntraSettings(SourceSettings):
@@ -95,8 +57,7 @@ class EntraSettings(SourceSettings):
     timeout: Seconds = 10.0
 
     def references(self) -> tuple[SecretReference, ...]:
-        secret = self.auth.client_secret
-        return () if secret is None else (secret.client_secret,)
+        return self.auth.references()
 
 
 class EntraReference(ReferenceOptions):
@@ -120,14 +81,12 @@ class EntraSource:
     def __init__(self, settings: EntraSettings, tools: SourceTools) -> None:
         self._settings = settings
         self._environ = tools.environ
-        secret = settings.auth.client_secret
-        self._secret: SecretGetter | None = (
-            None if secret is None else tools.credential_for(secret.client_secret)
-        )
+        # At most one: a client secret, or the password of a certificate.
+        self._secrets = [tools.credential_for(each) for each in settings.references()]
 
     def fetch(self, options: EntraReference, *, forced: bool) -> Document:
         del forced
-        with _refuse(self._kind):
+        with _refuse(self._settings.auth.chosen):
             credential = self._credential()
             try:
                 token = credential.get_token_info(options.scope)
@@ -144,30 +103,47 @@ class EntraSource:
     def close(self) -> None:
         """Nothing is held: every fetch closes what it opened."""
 
-    @property
-    def _kind(self) -> str:
-        [chosen] = self._settings.auth.model_fields_set
-        return chosen.replace("_", " ")
-
     def _credential(self) -> AzureCredential:
         auth = self._settings.auth
         if auth.client_secret is not None:
             return self._client_secret(auth.client_secret)
+        if auth.certificate is not None:
+            return self._certificate(auth.certificate)
         if auth.workload_identity is not None:
             return self._workload_identity(auth.workload_identity)
+        if auth.cli is not None:
+            return _cli(auth.cli)
+        if auth.default is not None:
+            return self._default()
         return self._managed_identity(auth.managed_identity or ManagedIdentity())
 
     def _client_secret(self, settings: ClientSecret) -> AzureCredential:
         from azure.identity import ClientSecretCredential
 
-        assert self._secret is not None  # noqa: S101  # made from the same settings
-        try:
-            secret = self._secret.get().reveal()
-        except CredentialUnavailableError as error:
-            raise SourceError(str(error), retry_after=error.retry_after) from error
+        [secret] = map(own_secret, self._secrets)
         return ClientSecretCredential(
             settings.directory_id, settings.client_id, secret, **self._authority()
         )
+
+    def _certificate(self, settings: ClientCertificate) -> AzureCredential:
+        from azure.identity import CertificateCredential
+
+        file = settings.certificate
+        password = next(map(own_secret, self._secrets), None)
+        try:
+            return CertificateCredential(
+                settings.directory_id,
+                settings.client_id,
+                certificate_data=file.read_bytes(),
+                password=password,
+                **self._authority(),
+            )
+        except OSError as error:
+            raise SourceError(f"certificate {file} cannot be read: {error.strerror}") from None
+        except (TypeError, ValueError):  # cryptography's, for a missing and for a wrong password
+            reason = f"certificate {file} cannot be used"
+            hint = "it is PEM or PKCS 12 with its RSA key; check its `password` and directory_id"
+            raise SourceError(reason, failure=Failure.DENIED, hint=hint) from None
 
     def _workload_identity(self, settings: WorkloadIdentity) -> AzureCredential:
         from azure.identity import ClientAssertionCredential
@@ -186,6 +162,15 @@ class EntraSource:
         from azure.identity import ManagedIdentityCredential
 
         return ManagedIdentityCredential(client_id=settings.client_id, **self._transport())
+
+    def _default(self) -> AzureCredential:
+        from azure.identity import DefaultAzureCredential
+
+        return DefaultAzureCredential(
+            exclude_interactive_browser_credential=True,
+            process_timeout=self._settings.timeout,
+            **self._authority(),
+        )
 
     def _authority(self) -> Mapping[str, Any]:
         said = self._settings.authority or self._environ.get("AZURE_AUTHORITY_HOST")
@@ -215,6 +200,14 @@ class EntraSource:
         return value
 
 
+def _cli(settings: AzureCli) -> AzureCredential:
+    from azure.identity import AzureCliCredential
+
+    # Seconds may have a fraction, although they are annotated as whole ones.
+    limit: Any = settings.process_timeout
+    return AzureCliCredential(tenant_id=settings.directory_id or "", process_timeout=limit)
+
+
 def _read(file: Path) -> str:
     try:
         return file.read_text().strip()
@@ -223,7 +216,7 @@ def _read(file: Path) -> str:
 
 
 @contextmanager
-def _refuse(kind: str) -> Generator[None]:
+def _refuse(way: str) -> Generator[None]:
     """Word azure-identity's failures.
 
     Their types do not tell: a dead network and a wrong secret are both `ClientAuthenticationError`
@@ -233,16 +226,23 @@ def _refuse(kind: str) -> Generator[None]:
     """
     from azure.core.exceptions import AzureError
 
+    kind = way.replace("_", " ")
     try:
         yield
     except (AzureError, ValueError) as error:
         code = _code(error)
         if code is not None:
             reason = f"Entra ID refused the {kind} with {code}"
-            hint = "check the directory, the client id and its secret"
+            hint = "check the directory, the client id and its secret or certificate"
             raise SourceError(reason, failure=_failure(code), hint=hint) from None
-        reason, hint = f"no token for the {kind}", "check the network and the identity"
-        raise SourceError(reason, hint=hint) from None
+        hint = _HINTS.get(way, "check the network and the identity")
+        raise SourceError(f"no token for the {kind}", hint=hint) from None
+
+
+_HINTS = {
+    "cli": "is `az` on the PATH, and logged in? try: az account get-access-token",
+    "default": "say which way in the configuration, to learn what is wrong with it",
+}
 
 
 def _code(error: BaseException | None) -> str | None:

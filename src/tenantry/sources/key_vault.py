@@ -13,13 +13,14 @@ from urllib.parse import quote
 from pydantic import Field
 
 from tenantry.errors import Failure, SourceError
+from tenantry.forks import survives_fork
 from tenantry.freshness import RefreshPolicy
 from tenantry.secret import Document
 from tenantry.settings import ReferenceOptions
 from tenantry.settings.base import HttpUrl
 from tenantry.sources.base import SourceKind
 from tenantry.sources.entra import EntraReference, EntraSettings, EntraSource
-from tenantry.sources.session import read_with
+from tenantry.sources.session import Session, token
 
 if TYPE_CHECKING:
     import requests
@@ -53,23 +54,29 @@ class KeyVaultSource:
 
     def __init__(self, settings: KeyVaultSettings, tools: SourceTools) -> None:
         self._settings = settings
-        self._http = _session(settings)
-        entra = EntraSource(settings, tools)
-        scope = EntraReference(scope=settings.scope)
-        self._token = tools.keep(
-            "login", _TOKEN_POLICY, lambda *, forced: entra.fetch(scope, forced=forced)
-        )
+        self._http = _connections(settings)
+        self._inherited: list[requests.Session] = []
+        self._entra = EntraSource(settings, tools)
+        self._session = Session(tools, settings.vault_url, _TOKEN_POLICY, self._login)
+        survives_fork(self)
+
+    def after_fork(self) -> None:
+        """Open own sockets: on the parent's, two processes would read each other's replies."""
+        # Kept, not closed: what its locks guard may have been in the middle of a change.
+        self._inherited.append(self._http)
+        self._http = _connections(self._settings)
 
     def fetch(self, options: KeyVaultReference, *, forced: bool) -> Document:
         del forced
-        return read_with(
-            self._token, self._settings.vault_url, lambda token: self._read(token, options)
-        )
+        return self._session.read_with(lambda held: self._read(token(held).reveal(), options))
 
     def close(self) -> None:
         self._http.close()
 
-    def _read(self, token: str, options: KeyVaultReference) -> Document:
+    def _login(self, *, forced: bool) -> Document:
+        return self._entra.fetch(EntraReference(scope=self._settings.scope), forced=forced)
+
+    def _read(self, bearer: str, options: KeyVaultReference) -> Document:
         import requests
 
         where = f"{self._settings.vault_url.rstrip('/')}/secrets/{options.name}"
@@ -78,7 +85,7 @@ class KeyVaultSource:
             response = self._http.get(
                 url,
                 params={"api-version": API_VERSION},
-                headers={"Authorization": f"Bearer {token}"},
+                headers={"Authorization": f"Bearer {bearer}"},
                 timeout=self._settings.timeout,
                 allow_redirects=False,
             )
@@ -90,13 +97,13 @@ class KeyVaultSource:
         return _document(where, response)
 
 
-def _session(settings: KeyVaultSettings) -> requests.Session:
+def _connections(settings: KeyVaultSettings) -> requests.Session:
     import requests
 
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = str(settings.tls.ca) if settings.tls.ca is not None else settings.tls.verify
-    return session
+    http = requests.Session()
+    http.trust_env = False
+    http.verify = str(settings.tls.ca) if settings.tls.ca is not None else settings.tls.verify
+    return http
 
 
 def _document(where: str, response: requests.Response) -> Document:

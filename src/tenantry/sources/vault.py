@@ -6,12 +6,14 @@ followed: hvac would send the token along to whatever host they name.
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import unquote
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
-from tenantry.errors import Failure, SourceError
+from tenantry.errors import SourceError
 from tenantry.forks import survives_fork
 from tenantry.freshness import RefreshPolicy
 from tenantry.secret import Document
@@ -26,29 +28,18 @@ from tenantry.settings import (
 )
 from tenantry.settings.base import HttpUrl
 from tenantry.sources.base import SourceKind
-from tenantry.sources.vault_login import AUTH_METHODS, AppRole, Kubernetes, Login, login_for
+from tenantry.sources.session import Session, token
+from tenantry.sources.vault_auth import VaultAuth
+from tenantry.sources.vault_login import Login, way_of
 from tenantry.sources.vault_replies import answer, refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     import requests
 
+    from tenantry.holding import Held
     from tenantry.sources.base import SourceTools
-
-
-class VaultAuth(Model):
-    """How to log in: exactly one of these."""
-
-    token: SecretReference | None = None
-    token_file: str | None = None
-    approle: AppRole | None = None
-    kubernetes: Kubernetes | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> VaultAuth:
-        if len(self.model_fields_set) != 1:
-            message = "is exactly one of {methods}"
-            raise invalid(message, methods=", ".join(AUTH_METHODS))
-        return self
 
 
 class VaultTimeout(Model):
@@ -69,9 +60,7 @@ class VaultSettings(SourceSettings):
     timeout: VaultTimeout = VaultTimeout()
 
     def references(self) -> tuple[SecretReference, ...]:
-        secret_id = None if self.auth.approle is None else self.auth.approle.secret_id
-        found = (self.auth.token, secret_id)
-        return tuple(reference for reference in found if reference is not None)
+        return self.auth.references()
 
 
 class VaultReference(ReferenceOptions):
@@ -97,97 +86,83 @@ class VaultReference(ReferenceOptions):
         return self.path if self.mount is None else f"{self.mount}/{self.path}"
 
 
+MINTS = 2  # dynamic credentials at once: a start of many tenants must not be a storm
+MINT_WAIT = 30.0  # seconds; whoever waits longer is told so, before the flight is given up
+
 # How long a session that never expires is believed before Vault is asked about it again.
 SESSION_POLICY = RefreshPolicy(every=3600.0, max_stale=86_400.0, overlap=0.0, wait=10.0)
 
 
 class VaultSource:
-    """One Vault and this process's session with it.
+    """One Vault and this process's session with it, if it is not an agent's.
 
     The session is kept like any other credential: renewed ahead of time, replaced by a login
-    when renewing buys no more time. A read that is forbidden logs in once and reads again before
-    it is believed: an expired session and a policy's refusal are both 403.
+    when renewing buys no more time.
     """
 
     def __init__(self, settings: VaultSettings, tools: SourceTools) -> None:
         self._settings = settings
-        self._http = _session(settings)
+        self._who = f"Vault at {settings.address}"
         self._inherited: list[requests.Session] = []
-        self._login: Login = login_for(settings.auth, tools, self._client)
-        self._session = tools.keep("login", SESSION_POLICY, self._login.fetch)
+        self._open()
+        way = way_of(settings.auth, tools, self._client)
+        self._session: Session | None = None
+        if way is not None:
+            login = Login(way, self._client, self._alone)
+            self._session = Session(tools, self._who, SESSION_POLICY, login.fetch)
         survives_fork(self)
 
     def after_fork(self) -> None:
         """Open own sockets: on the parent's, two processes would read each other's replies."""
         # Kept, not closed: what its locks guard may have been in the middle of a change.
         self._inherited.append(self._http)
-        self._http = _session(self._settings)
+        self._open()
 
     def fetch(self, options: VaultReference, *, forced: bool) -> Document:
         del forced
-        held = self._session_document()
-        token = held.secret("token", "")
-        try:
-            return self._read(token.reveal(), options)
-        except SourceError as error:
-            if error.failure is not Failure.DENIED:
-                raise
-            fresh = self._session.better(token, lambda it: it.document.secret("token", ""))
-            if fresh is None:
-                raise
-            return self._read(fresh.reveal(), options)
+        if self._session is None:
+            return self._read(None, options)
+        return self._session.read_with(lambda held: self._read(held, options))
 
     def close(self) -> None:
         self._http.close()
 
-    def _session_document(self) -> Document:
-        from tenantry.keeper import Unavailable
-
-        try:
-            return self._session.current().document
-        except Unavailable as unavailable:
-            cause = unavailable.cause
-            raise SourceError(
-                f"cannot log in to Vault at {self._settings.address}: {cause.reason}",
-                failure=cause.failure,
-                hint=cause.hint,
-                retry_after=unavailable.retry_after,
-            ) from cause
+    def _open(self) -> None:
+        self._http = _connections(self._settings)
+        self._minting = threading.BoundedSemaphore(MINTS)
 
     def _client(self, token: str) -> Any:
-        """Return an hvac client for one token; clients are never given another one."""
-        import hvac
+        return _client(self._settings, token, self._http)
 
-        make: Any = hvac.Client  # its annotations know less than it takes
-        return make(
-            url=self._settings.address,
-            token=token,
-            cert="",  # None reads VAULT_CLIENT_CERT
-            namespace=self._settings.namespace,
-            verify=self._http.verify,
-            timeout=(self._settings.timeout.connect, self._settings.timeout.read),
-            allow_redirects=False,
-            session=self._http,
-        )
+    @contextmanager
+    def _alone(self) -> Generator[Any]:
+        with _connections(self._settings) as http:
+            yield _client(self._settings, "", http)
 
-    def _read(self, token: str, options: VaultReference) -> Document:
-        client = self._client(token)
+    def _read(self, held: Held | None, options: VaultReference) -> Document:
+        client = self._client("" if held is None else token(held).reveal())
         mount = options.mount or self._settings.mount
         where = f"{mount}/{options.path}"
-        with refuse(f"Vault at {self._settings.address}", where):
+        with refuse(self._who, where):
             if options.engine == "kv2":
                 return _kv2(client, mount, options)
             if options.engine == "kv1":
                 reply = client.secrets.kv.v1.read_secret(options.path, mount_point=mount)
                 return Document(answer(reply)["data"])
-            return self._minted(answer(client.read(where)))
+            return self._minted(client, where, held)
 
-    def _minted(self, reply: Any) -> Document:
-        """Credentials die with their lease, and their lease with the session."""
+    def _minted(self, client: Any, where: str, held: Held | None) -> Document:
+        """Mint a credential, few at a time; it dies with its lease, and that with its session."""
+        minting = self._minting
+        if not minting.acquire(timeout=MINT_WAIT):
+            raise SourceError(f"{MINTS} others are being minted, and none was done in time")
+        try:
+            reply = answer(client.read(where))
+        finally:
+            minting.release()
         life = float(reply["lease_duration"])
-        session = self._session.held
-        if session is not None:
-            life = min(life, session.limits.hard - self._session.clock())
+        if held is not None and self._session is not None:
+            life = min(life, held.limits.hard - self._session.keeper.clock())
         return Document(reply["data"], version=reply["lease_id"], lifetime=life)
 
 
@@ -199,17 +174,36 @@ def _kv2(client: Any, mount: str, options: VaultReference) -> Document:
     return Document(data["data"], version=str(data["metadata"]["version"]))
 
 
-def _session(settings: VaultSettings) -> requests.Session:
-    """Return a session that no variable, `.netrc` or redirect can lead elsewhere."""
+def _connections(settings: VaultSettings) -> requests.Session:
+    """Return a session of HTTP that no variable, `.netrc` or redirect can lead elsewhere."""
     import requests
 
     from tenantry.sources.vault_replies import check
 
-    session = requests.Session()
-    session.trust_env = False
-    session.verify = str(settings.tls.ca) if settings.tls.ca is not None else settings.tls.verify
-    session.hooks["response"] = [check]
-    return session
+    http = requests.Session()
+    http.trust_env = False
+    http.verify = str(settings.tls.ca) if settings.tls.ca is not None else settings.tls.verify
+    http.hooks["response"] = [check]
+    if settings.auth.cert is not None:
+        http.cert = settings.auth.cert.files
+    return http
+
+
+def _client(settings: VaultSettings, token: str, http: requests.Session) -> Any:
+    """Return an hvac client for one token; clients are never given another one."""
+    import hvac
+
+    make: Any = hvac.Client  # its annotations know less than it takes
+    return make(
+        url=settings.address,
+        token=token,
+        cert="",  # None reads VAULT_CLIENT_CERT
+        namespace=settings.namespace,
+        verify=http.verify,
+        timeout=(settings.timeout.connect, settings.timeout.read),
+        allow_redirects=False,
+        session=http,
+    )
 
 
 KIND = SourceKind("vault", VaultReference, VaultSource, settings=VaultSettings)

@@ -2,64 +2,50 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+import ssl
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from tenantry.errors import CredentialUnavailableError, SourceError
+from tenantry.errors import SourceError
 from tenantry.secret import Document
-from tenantry.settings import Model, SecretReference
+from tenantry.sources.session import own_secret
 from tenantry.sources.vault_replies import answer, refuse
+from tenantry.sources.vault_wrapping import WrappedSecretId
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
-    from tenantry.sources.base import SecretGetter, SourceTools
+    from tenantry.sources.base import SourceTools
+    from tenantry.sources.vault_auth import (
+        AppRole,
+        Certificate,
+        Jwt,
+        Kubernetes,
+        UserPass,
+        VaultAuth,
+    )
 
-KUBERNETES_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-
-
-class AppRole(Model):
-    """Log in with a role id and a secret id."""
-
-    role_id: str
-    secret_id: SecretReference
-    mount: str = "approle"
-
-
-class Kubernetes(Model):
-    """Log in as the pod's service account."""
-
-    role: str
-    token_file: Path = KUBERNETES_TOKEN
-    mount: str = "kubernetes"
-
-
-AUTH_METHODS = ("token", "token_file", "approle", "kubernetes")
-
-
-class Auth(Protocol):
-    """What `auth:` of a Vault source says."""
-
-    @property
-    def token(self) -> SecretReference | None: ...
-    @property
-    def token_file(self) -> str | None: ...
-    @property
-    def approle(self) -> AppRole | None: ...
-    @property
-    def kubernetes(self) -> Kubernetes | None: ...
+    Client = Callable[[str], Any]
+    Way = Callable[[Any], Mapping[str, Any]]
 
 
 class Login:
-    """Logs in, and renews while that buys time; `fetch` is what the session's keeper calls."""
+    """Logs in, and renews while that buys time; `fetch` is what the session's keeper calls.
+
+    Args:
+        way: logs in with an hvac client that has no token, and returns the `auth` of the reply.
+        client: makes an hvac client for a token.
+        alone: makes one without a token and with connections of its own, for as long as it is used.
+    """
 
     def __init__(
-        self,
-        how: Callable[[Any], Mapping[str, Any]],
-        client: Callable[[str], Any],
+        self, way: Way, client: Client, alone: Callable[[], AbstractContextManager[Any]]
     ) -> None:
-        self._how = how
+        self._way = way
         self._client = client
+        self._alone = alone
         # The token, and how long it lived when it was new; swapped whole.
         self._renewable: tuple[str, float] | None = None
 
@@ -69,13 +55,13 @@ class Login:
             renewed = self._renewed(*self._renewable)
             if renewed is not None:
                 return renewed
-        with refuse("Vault", "login"):
-            auth = self._how(self._client(""))
-        return self._session(auth)
+        # An older connection would go on with the client certificate of its beginning.
+        with refuse("it"), self._alone() as client:
+            return self._session(self._way(client))
 
     def _renewed(self, token: str, life: float) -> Document | None:
         try:
-            with refuse("Vault", "renewal"):
+            with refuse("it"):
                 auth = answer(self._client(token).auth.token.renew_self())["auth"]
         except SourceError:
             return None
@@ -89,27 +75,29 @@ class Login:
         return Document({"token": token}, lifetime=lasts or None)
 
 
-def login_for(auth: Auth, tools: SourceTools, client: Callable[[str], Any]) -> Login:
-    """Return the login that the settings ask for."""
+def way_of(auth: VaultAuth, tools: SourceTools, client: Client) -> Way | None:
+    """Return how the settings ask to log in; None where somebody else does."""
+    if auth.agent is not None:
+        return None
     if auth.approle is not None:
-        how = _approle(auth.approle, tools.credential_for(auth.approle.secret_id))
-    elif auth.kubernetes is not None:
-        how = _kubernetes(auth.kubernetes)
-    elif auth.token_file is not None:
-        path = Path(auth.token_file)
-        how = _token(lambda: _text(path), client)
-    else:
-        assert auth.token is not None  # noqa: S101  # the model demands exactly one
-        held = tools.credential_for(auth.token)
-        how = _token(lambda: _secret(held), client)
-    return Login(how, client)
+        return _approle(auth.approle, tools, client)
+    if auth.kubernetes is not None:
+        return _kubernetes(auth.kubernetes)
+    if auth.jwt is not None:
+        return _jwt(auth.jwt, tools)
+    if auth.userpass is not None:
+        return _userpass(auth.userpass, tools)
+    return _token(_read(auth, tools), client) if auth.cert is None else _certificate(auth.cert)
 
 
-def _approle(role: AppRole, secret_id: SecretGetter) -> Callable[[Any], Mapping[str, Any]]:
+def _approle(role: AppRole, tools: SourceTools, client: Client) -> Way:
+    held = tools.credential_for(role.secret_id)
+    wrapped = WrappedSecretId(role, held, client) if role.wrapped else None
+
     def login(client: Any) -> Mapping[str, Any]:
         reply = client.auth.approle.login(
             role_id=role.role_id,
-            secret_id=_secret(secret_id),
+            secret_id=own_secret(held) if wrapped is None else wrapped.secret_id(),
             mount_point=role.mount,
             use_token=False,
         )
@@ -118,7 +106,7 @@ def _approle(role: AppRole, secret_id: SecretGetter) -> Callable[[Any], Mapping[
     return login
 
 
-def _kubernetes(role: Kubernetes) -> Callable[[Any], Mapping[str, Any]]:
+def _kubernetes(role: Kubernetes) -> Way:
     def login(client: Any) -> Mapping[str, Any]:
         reply = client.auth.kubernetes.login(
             role=role.role, jwt=_text(role.token_file), use_token=False, mount_point=role.mount
@@ -128,9 +116,58 @@ def _kubernetes(role: Kubernetes) -> Callable[[Any], Mapping[str, Any]]:
     return login
 
 
-def _token(
-    read: Callable[[], str], client: Callable[[str], Any]
-) -> Callable[[Any], Mapping[str, Any]]:
+def _jwt(role: Jwt, tools: SourceTools) -> Way:
+    read = _read(role, tools)
+
+    def login(client: Any) -> Mapping[str, Any]:
+        reply = client.auth.jwt.jwt_login(
+            role=role.role, jwt=read(), use_token=False, path=role.mount
+        )
+        return _auth(reply)
+
+    return login
+
+
+def _userpass(user: UserPass, tools: SourceTools) -> Way:
+    held = tools.credential_for(user.password)
+
+    def login(client: Any) -> Mapping[str, Any]:
+        reply = client.auth.userpass.login(
+            username=quote(user.username, safe=""),
+            password=own_secret(held),
+            use_token=False,
+            mount_point=user.mount,
+        )
+        return _auth(reply)
+
+    return login
+
+
+def _certificate(role: Certificate) -> Way:
+    def login(client: Any) -> Mapping[str, Any]:
+        _check(role)
+        # Not hvac's method: it puts what `verify` says into the place of the CA.
+        url = f"/v1/auth/{role.mount}/login"
+        said = {} if role.name is None else {"name": role.name}
+        return _auth(client.adapter.login(url, use_token=False, json=said))
+
+    return login
+
+
+def _check(role: Certificate) -> None:
+    """Refuse files that TLS could not use, while it is still known whose fault it is."""
+    try:
+        # With a password, so that OpenSSL does not ask for one at the terminal.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(role.certificate, role.key, password="-")  # noqa: S106  # see above
+    except OSError as error:
+        what = "cannot be used" if isinstance(error, ssl.SSLError) else "cannot be read"
+        reason = f"its client certificate {role.certificate} or its key {what}"
+        hint = "both are PEM files, without a password"
+        raise SourceError(reason, hint=hint) from None
+
+
+def _token(read: Callable[[], str], client: Client) -> Way:
     def login(_: Any) -> Mapping[str, Any]:
         token = read()
         about = answer(client(token).auth.token.lookup_self())["data"]
@@ -143,22 +180,25 @@ def _token(
     return login
 
 
+def _read(said: VaultAuth | Jwt, tools: SourceTools) -> Callable[[], str]:
+    """Return what reads the token that is named by file or by reference."""
+    path, reference = said.token_file, said.token
+    if path is not None:
+        return lambda: _text(path)
+    assert reference is not None  # noqa: S101  # the models demand exactly one
+    held = tools.credential_for(reference)
+    return lambda: own_secret(held)
+
+
 def _auth(reply: Any) -> Mapping[str, Any]:
     auth: Mapping[str, Any] = answer(reply)["auth"]
     return auth
-
-
-def _secret(held: SecretGetter) -> str:
-    try:
-        return held.get().reveal()
-    except CredentialUnavailableError as error:
-        raise SourceError(str(error), retry_after=error.retry_after) from error
 
 
 def _text(path: Path) -> str:
     try:
         return Document(path.read_text().strip()).secret(None, "token").reveal()
     except OSError as error:
-        raise SourceError(f"token file {path} cannot be read: {error.strerror}") from None
+        raise SourceError(f"its token file {path} cannot be read: {error.strerror}") from None
     except SourceError as error:
-        raise SourceError(f"token file {path}: {error.reason}") from None
+        raise SourceError(f"its token file {path}: {error.reason}") from None

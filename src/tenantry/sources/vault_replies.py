@@ -20,8 +20,10 @@ _MEANINGS: dict[int, tuple[Failure, str]] = {
     403: (Failure.DENIED, "check the policy of the role that this source logs in as"),
     404: (Failure.ABSENT, "check the mount and the path, and that the version is not deleted"),
     405: (Failure.DENIED, "check `engine:` and the path"),
+    503: (Failure.TRANSIENT, "unseal it, or wait until a node is active"),
 }
-_SEALED = 503
+_UNAVAILABLE = 503
+_IN_OUR_WORDS = {404: "there is no such secret", 503: "it is sealed or not available"}
 
 
 def check(response: requests.Response, **_options: object) -> None:
@@ -50,17 +52,14 @@ def check(response: requests.Response, **_options: object) -> None:
 
 def _said(response: requests.Response) -> str:
     """Return Vault's own words; they name paths and policies, never values."""
-    if response.status_code == _SEALED:
-        return "Vault is sealed or not available"
+    ours = _IN_OUR_WORDS.get(response.status_code, "refused")
+    if response.status_code == _UNAVAILABLE:
+        return ours  # theirs tell of a token check that nobody asked for
     try:
         errors = response.json().get("errors") or []
     except (ValueError, AttributeError):
         errors = []
-    words = " ".join(" ".join(str(error).split()) for error in errors)
-    return words or ("there is no such secret" if response.status_code in _ABSENT else "refused")
-
-
-_ABSENT = (404,)
+    return " ".join(" ".join(str(error).split()) for error in errors) or ours
 
 
 def _retry_after(response: requests.Response) -> float | None:
@@ -71,15 +70,19 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 @contextmanager
-def refuse(who: str, what: str) -> Generator[None]:
-    """Word every failure of a request: who was asked, for what, and why it failed."""
+def refuse(who: str, what: str = "") -> Generator[None]:
+    """Word every failure of a request: who was asked, for what, and why it failed.
+
+    Where `who` is only "it", the caller's words go before these.
+    """
     import requests
 
+    its = "its" if who == "it" else f"{who}: its"
     try:
         yield
     except SourceError as error:
         raise SourceError(
-            f"{who}, {what}: {error.reason}",
+            f"{who}, {what}: {error.reason}" if what else error.reason,
             failure=error.failure,
             hint=error.hint,
             retry_after=error.retry_after,
@@ -87,13 +90,13 @@ def refuse(who: str, what: str) -> Generator[None]:
     except requests.Timeout:
         raise SourceError(f"{who} did not answer in time") from None
     except requests.exceptions.SSLError:
-        reason, hint = f"{who}: its certificate is not trusted", "set `tls: {ca: PATH}`"
+        reason, hint = f"{its} certificate is not trusted", "set `tls: {ca: PATH}`"
         raise SourceError(reason, hint=hint) from None
     except requests.RequestException:
         reason, hint = f"{who} cannot be reached", "check the address and the network"
         raise SourceError(reason, hint=hint) from None
     except OSError:
-        reason, hint = f"{who}: its CA file cannot be read", "check `tls: {ca: PATH}`"
+        reason, hint = f"{its} CA file cannot be read", "check `tls: {ca: PATH}`"
         raise SourceError(reason, hint=hint) from None
 
 
