@@ -132,8 +132,7 @@ def test_a_changed_client_secret_is_used(entra: EntraServer, bench: Bench) -> No
     environ["SECRET"] = "other"
     source = bench.secrets._source("entra")
     assert isinstance(source, EntraSource)
-    assert source._secret is not None
-    source._secret.refresh()
+    source._secrets[0].refresh()
     assert entra.accepts(bench.value(TOKEN))
 
 

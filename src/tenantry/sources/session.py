@@ -136,9 +136,11 @@ class Session:
             raise self._refused(unavailable.cause, unavailable.retry_after) from unavailable.cause
 
     def _refused(self, cause: SourceError, retry_after: float | None) -> SourceError:
+        # What is absent is the way to log in: of the document nothing is known.
+        absent = cause.failure is Failure.ABSENT
         return SourceError(
             f"cannot log in to {self._who}: {cause.reason}",
-            failure=cause.failure,
+            failure=Failure.DENIED if absent else cause.failure,
             hint=cause.hint,
             retry_after=retry_after,
         )
