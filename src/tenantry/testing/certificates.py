@@ -55,8 +55,10 @@ class CertificateAuthority:
         self._subject = _name(name)
         constraints = x509.BasicConstraints(ca=True, path_length=0)
         builder = _builder(self._subject, self._subject, self._key.public_key())
-        certificate = builder.add_extension(constraints, critical=True).sign(
-            self._key, hashes.SHA256()
+        certificate = (
+            builder.add_extension(constraints, critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .sign(self._key, hashes.SHA256())
         )
         self.ca_file = directory / "ca.pem"
         self.ca_file.write_bytes(_pem(certificate))
@@ -79,7 +81,13 @@ class CertificateAuthority:
     def _issue(self, name: str, names: x509.SubjectAlternativeName) -> tuple[Path, Path]:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(name), self._subject, key.public_key())
-        certificate = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        certificate = (
+            builder.add_extension(names, critical=False)
+            .add_extension(authority, critical=False)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
         certificate_file = self._directory / f"{name}.pem"
         key_file = self._directory / f"{name}.key"
         certificate_file.write_bytes(_pem(certificate))
@@ -109,6 +117,22 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(minutes=5))
         .not_valid_after(now + VALIDITY)
+        # From 3.13 on Python verifies strictly: RFC 5280 wants key identifiers and usages.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 
