@@ -362,20 +362,16 @@ def test_the_environment_does_not_choose_the_authority(
 
 @pytest.mark.parametrize(
     "auth",
-    [{}, "no_such_way", {"managed_identity": {}, "workload_identity": {}}, {"client_secret": {}}],
+    [
+        {},
+        "no_such_way",
+        {"managed_identity": {}, "workload_identity": {}},
+        {"client_secret": {}},
+        {"client_secret": None},
+        "certificate",
+    ],
 )
 def test_there_is_exactly_one_way_to_log_in(auth: Any) -> None:
     """No way, two ways, an unknown and an incomplete one are configuration errors."""
     with pytest.raises(ValidationError):
         EntraSettings.model_validate({"auth": auth}, context=References(kinds()))
-
-
-def test_a_source_names_the_secrets_it_needs(said: dict[str, Any]) -> None:
-    """Only a client secret needs one."""
-
-    def needs(said: object) -> list[str]:
-        settings = EntraSettings.model_validate(said, context=References(kinds()))
-        return [f"{each.source} {each.setting}" for each in settings.references()]
-
-    assert ["env client_secret"] == needs(said)
-    assert [] == needs({"auth": "managed_identity"})

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import ValidationError
 
 from tenantry.errors import CredentialUnavailableError, Failure, SourceError
 from tenantry.freshness import Freshness
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from tenantry.freshness import RefreshPolicy
     from tenantry.flight import Fetch
+    from tenantry.freshness import RefreshPolicy
     from tenantry.settings import SecretReference
     from tenantry.testing.vault import ManualClock
     from tenantry.testing.vault.core import VaultRequest
@@ -382,42 +381,7 @@ def test_an_agent_logs_in_for_us(clock: ManualClock, auth: Any) -> None:
         assert ([], ["read", "mint", "read"]) == (bench.sessions, operations(server))
 
 
-# -- settings -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "auth",
-    [
-        {},
-        {"token": {"literal": "x"}, "token_file": "/x"},
-        {"password": "x"},
-        {"token": None},
-        "kubernetes",
-        {"jwt": {"role": "x"}},
-        {"jwt": {"role": "x", "token": {"literal": "x"}, "token_file": "/x"}},
-    ],
-)
-def test_there_is_exactly_one_way_to_log_in(bench: Bench, auth: dict[str, Any]) -> None:
-    """No way, two ways and an unknown one are configuration errors."""
-    with pytest.raises(ValidationError):
-        bench.source(auth)
-
-
-def test_a_source_names_the_secrets_it_needs(vault: VaultServer) -> None:
-    """Cycles are found by what a source's settings refer to."""
-
-    def needs(auth: dict[str, Any]) -> list[str]:
-        said = {"address": "https://vault.test", "auth": auth}
-        settings = VaultSettings.model_validate(said, context=References(kinds()))
-        return [f"{each.source} {each.setting}" for each in settings.references()]
-
-    assert ["literal secret_id"] == needs(approle(vault))
-    literal = {"literal": "x"}
-    assert ["literal token"] == needs({"token": literal})
-    assert ["literal token"] == needs({"jwt": {"role": "x", "token": literal}})
-    assert ["literal password"] == needs({"userpass": {"username": "x", "password": literal}})
-    for none in ({"token_file": "/x"}, {"agent": {}}, {"cert": {"certificate": "/x"}}):
-        assert [] == needs(none)
+# -- the end ------------------------------------------------------------------------------------
 
 
 def test_a_closed_source_lets_go_of_its_sockets(vault: VaultServer, bench: Bench) -> None:

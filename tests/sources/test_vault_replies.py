@@ -144,6 +144,10 @@ def test_a_sealed_vault_is_said_in_our_words() -> None:
         (requests.ReadTimeout(), "it did not answer in time"),
         (requests.ConnectionError(), "it cannot be reached"),
         (requests.exceptions.SSLError(), "its certificate is not trusted"),
+        (
+            requests.exceptions.SSLError("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert"),
+            "it refused the TLS connection",
+        ),
         (OSError(), "its CA file cannot be read"),
     ],
 )

@@ -89,8 +89,11 @@ def refuse(who: str, what: str = "") -> Generator[None]:
         ) from None
     except requests.Timeout:
         raise SourceError(f"{who} did not answer in time") from None
-    except requests.exceptions.SSLError:
-        reason, hint = f"{its} certificate is not trusted", "set `tls: {ca: PATH}`"
+    except requests.exceptions.SSLError as error:
+        if "ALERT" in str(error):  # it was the server that ended the handshake
+            reason, hint = f"{who} refused the TLS connection", "check the client certificate"
+        else:
+            reason, hint = f"{its} certificate is not trusted", "set `tls: {ca: PATH}`"
         raise SourceError(reason, hint=hint) from None
     except requests.RequestException:
         reason, hint = f"{who} cannot be reached", "check the address and the network"
