@@ -49,7 +49,6 @@ stress: $(VENV)/.installed ## Run the races, forks and soaks
 	@$(BIN)/python -m pytest -m stress --timeout 600 $(TEST_ARGS)
 
 outage: $(VENV)/.installed ## Whose calls fail while an issuer is down?
-	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --group bench
 	@$(BIN)/python benchmarks/outage.py
 
 check: $(VENV)/.installed ## Lint, types and the floors of the house

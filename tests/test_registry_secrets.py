@@ -170,11 +170,12 @@ def test_what_was_fetched_before_a_rotation_is_fetched_anew(keys: Keys) -> None:
     """`rotated_at` makes a secret that was fetched before it stale at once."""
     now = dt.datetime.now(dt.UTC)
     shared = {"api_key": keys}
+    rotated_at = now + dt.timedelta(milliseconds=50)
     tenants = {
         "acme": shared,
         "later": {**shared, "rotated_at": now + dt.timedelta(hours=1)},
         "before": {**shared, "rotated_at": now - dt.timedelta(hours=1)},
-        "rotated": {**shared, "rotated_at": now + dt.timedelta(milliseconds=50)},
+        "rotated": {**shared, "rotated_at": rotated_at},
     }
     with opened(tenants, warm="none") as registry:
         registry.warm(["acme"])
@@ -182,7 +183,7 @@ def test_what_was_fetched_before_a_rotation_is_fetched_anew(keys: Keys) -> None:
             registry.client(name)
         assert 1 == keys.asked
         keys.key = "key-2"
-        while dt.datetime.now(dt.UTC) <= tenants["rotated"]["rotated_at"]:
+        while dt.datetime.now(dt.UTC) <= rotated_at:
             time.sleep(0.01)
         before = registry.status("acme").credentials[0].fingerprint
         registry.client("rotated")

@@ -30,8 +30,12 @@ def warm(names: Iterable[str], find: Finder, *, concurrency: int, timeout: float
         timeout: seconds for all of them; who is not fetched by then has an error.
     """
     deadline = time.monotonic() + timeout
+
+    def one(name: str) -> tuple[str, TenantryError | None]:
+        return name, _one(name, find, deadline)
+
     with ThreadPoolExecutor(concurrency, thread_name_prefix="tenantry-warm") as threads:
-        return dict(threads.map(lambda name: (name, _one(name, find, deadline)), names))
+        return dict(threads.map(one, names))
 
 
 async def awarm(names: Iterable[str], find: Finder, *, concurrency: int, limit: float) -> Outcome:
