@@ -24,7 +24,6 @@ from tenantry.secrets import Secrets
 from tenantry.sources import kinds
 
 if TYPE_CHECKING:
-    import types
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from openai import AsyncOpenAI, OpenAI
@@ -285,23 +284,13 @@ class ClientRegistry:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

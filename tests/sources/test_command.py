@@ -17,6 +17,8 @@ from tenantry.sources.base import SourceTools
 from tenantry.sources.command import OUTPUT_LIMIT, CommandReference, CommandSource
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tenantry.secret import Document
 
 
@@ -56,19 +58,22 @@ def test_the_environment_is_what_was_said(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    "said",
+    "expiry",
     [
-        {"expires_in": 60},
-        {"expires_at": time.time() + 60},
-        {"Expiration": (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=60)).isoformat()},
+        lambda seconds: {"expires_in": seconds},
+        lambda seconds: {"expires_at": time.time() + seconds},
+        lambda seconds: {
+            "Expiration": (dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)).isoformat()
+        },
     ],
+    ids=["seconds", "epoch", "RFC 3339"],
 )
-def test_json_may_say_when_it_expires(said: dict[str, Any]) -> None:
+def test_json_may_say_when_it_expires(expiry: Callable[[float], dict[str, Any]]) -> None:
     """An object's fields are secrets, and its expiry is the document's."""
-    printed = json.dumps({"api_key": "key-1", **said})
+    printed = json.dumps({"api_key": "key-1", **expiry(3600)})
     document = python(f"print({printed!r})")
     assert "key-1" == document.secret(None, "webhook_secret").reveal()
-    assert document.lifetime == pytest.approx(60, abs=30)
+    assert document.lifetime == pytest.approx(3600, abs=60)
 
 
 def test_a_kubernetes_plugin_is_understood() -> None:

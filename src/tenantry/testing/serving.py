@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from tenantry.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    import types
 
     from starlette.types import ASGIApp
 
@@ -76,12 +75,7 @@ class LoopbackServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
 

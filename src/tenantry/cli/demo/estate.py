@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Self
 from tenantry.testing import EntraServer, OpenAIServer, VaultServer
 
 if TYPE_CHECKING:
-    import types
 
     from tenantry.testing.entra import IssuedToken
 
@@ -68,13 +67,8 @@ class Estate:
         self.config.write_text(self._configuration())
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        self._exit.__exit__(exc_type, exc, traceback)
+    def __exit__(self, *exc_info: object) -> None:
+        self._exit.close()
 
     # -- keys -------------------------------------------------------------------------------------
 

@@ -11,7 +11,6 @@ import click
 from tenantry.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    import types
 
     from rich.console import RenderableType
     from rich.table import Table
@@ -32,12 +31,7 @@ class Screen(Protocol):
         """Show the result."""
 
     def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *exc_info: object) -> None: ...
 
 
 def screen(*, as_json: bool) -> Screen:
@@ -51,12 +45,7 @@ class _Screen:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         """Nothing to put back."""
 
 
@@ -107,13 +96,8 @@ class LiveScreen(_Screen):
         self._live.__enter__()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        self._live.__exit__(exc_type, exc, traceback)
+    def __exit__(self, *exc_info: object) -> None:
+        self._live.stop()
 
     def show(self, tally: Tally) -> None:
         # Title, head, rules, the line below and the prompt take nine lines.

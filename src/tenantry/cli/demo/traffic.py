@@ -12,7 +12,6 @@ from tenantry.events import Event, RequestReplayed
 from tenantry.integrations.dependency_injector import TenantryContainer
 
 if TYPE_CHECKING:
-    import types
 
     from tenantry.cli.demo.estate import Estate
 
@@ -45,12 +44,7 @@ class Traffic:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._stop.set()
         for thread in self._threads:
             thread.join()

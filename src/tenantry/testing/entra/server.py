@@ -24,7 +24,6 @@ from tenantry.testing.entra.managed_identity import (
 from tenantry.testing.entra.tokens import IssuedToken, TokenLedger
 
 if TYPE_CHECKING:
-    import types
 
     from tenantry.testing.entra.exchange import RecordedRequest, RequestKind
     from tenantry.testing.entra.tokens import IssueHook
@@ -102,12 +101,7 @@ class EntraServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
     # -- where it is ------------------------------------------------------------------------------
