@@ -134,12 +134,14 @@ def _delay(failure: Failure, failures: int, dice: float, left: float) -> float:
 class Paces:
     """How often 401s may force a fetch, tenant by tenant.
 
-    Each that brings nothing new makes the next one rarer: 5, 10, 20 s and so on to 10 minutes.
+    Each that brings nothing new makes the next one rarer: 5, 10, 20 s and so on to 10 minutes. So
+    does each new value but the first, until the service accepts one: a source may always have one.
     """
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
         self._unchanged: dict[str, int] = {}
+        self._changed: dict[str, tuple[int, float]] = {}
 
     def allow(self, tenant: str, now: float) -> bool:
         return now >= self._until.get(tenant, -math.inf)
@@ -149,6 +151,16 @@ class Paces:
         self.hold(tenant, now + forced_delay(unchanged))
         self._unchanged[tenant] = unchanged + 1
 
+    def fetched_another(self, tenant: str, now: float) -> None:
+        """Note a new value; changes that are rare are not counted."""
+        changes, last = self._changed.get(tenant, (0, -math.inf))
+        changes = 0 if now - last > FORCED_CAP else changes
+        self._until.clear()
+        self._unchanged.clear()
+        if changes:
+            self.hold(tenant, now + forced_delay(changes - 1))
+        self._changed[tenant] = changes + 1, now
+
     def hold(self, tenant: str, until: float) -> None:
         self._until[tenant] = until
 
@@ -156,6 +168,7 @@ class Paces:
         """Forget everything: a new value came, or the service accepted the one that is held."""
         self._until.clear()
         self._unchanged.clear()
+        self._changed.clear()
 
 
 def forced_delay(unchanged: int) -> float:

@@ -120,7 +120,7 @@ class Holding:
         trial = self.trial
         if trial is not None and not self.usable(now):
             self._promote(trial.held, now + overlap)
-        elif trial is not None and trying and now >= trial.at:
+        elif trial is not None and trying and now >= trial.at and trial.held.usable(now):
             trial.at = now + forced_delay(trial.tries)
             trial.tries += 1
             self._set_fresh_until()
@@ -133,19 +133,21 @@ class Holding:
 
     def previous_but(self, used: Any, read: Callable[[Held], Any], now: float) -> Held | None:
         """Return the predecessor while it is kept, unless it reads like `used`."""
-        if self._previous is None or now >= self._previous[1]:
+        if self._previous is None:
             return None
-        return _if_other(self._previous[0], used, read)
+        held, until = self._previous
+        return _if_other(held, used, read) if now < until and held.usable(now) else None
 
     # -- the service judges -----------------------------------------------------------------------
 
     def accepted(self, document: Document, now: float, *, overlap: float) -> bool:
         """Note that the service accepted a document; return whether it is the one that serves."""
-        if self.trial is not None and self.trial.held.document is document:
+        # By content: a request may outlast a refresh that brought the same value again.
+        if self.trial is not None and self.trial.held.document.same_content(document):
             self._promote(self.trial.held, now + overlap)
-        if self.held is None or self.held.document is not document:
+        if self.held is None or not self.held.document.same_content(document):
             return False
-        self.proven = document
+        self.proven = self.held.document
         return True
 
     def refused(self, used: Any, read: Callable[[Held], Any]) -> tuple[Held | None, bool]:

@@ -79,6 +79,7 @@ class Keeper:
         self._expected: set[tuple[str | None, str]] = set()
         self._paces = Paces()
         self._flight: Flight | None = None
+        self._nothing_before = -math.inf  # what came earlier is dropped by the next that delivers
         self.after_fork()
         survives_fork(self)
 
@@ -275,6 +276,8 @@ class Keeper:
     def _start(
         self, now: float, reason: Reason, *, tenant: str = "", drop_previous: bool = False
     ) -> Flight:
+        if drop_previous:
+            self._nothing_before = now
         before = self._flight
         if before is not None and (before.forced or reason is Reason.DUE):
             before.drop_previous |= drop_previous
@@ -335,13 +338,14 @@ class Keeper:
             before = self.holding.newest
             changed = before is not None and not before.document.same_content(document)
             fresh = Held(document, self._limits(now, document), now)
-            self.holding.take(
-                fresh, overlap=self.policy.overlap, drop_previous=flight.drop_previous
-            )
-            if changed:
+            mistrusted = self.held is not None and self.held.got < self._nothing_before
+            drop = flight.drop_previous or (mistrusted and flight.started >= self._nothing_before)
+            self.holding.take(fresh, overlap=self.policy.overlap, drop_previous=drop)
+            if flight.reason is Reason.REJECTED:
+                note = self._paces.fetched_another if changed else self._paces.fetched_the_same
+                note(flight.tenant, now)
+            elif changed:
                 self._paces.reset()
-            elif flight.reason is Reason.REJECTED:
-                self._paces.fetched_the_same(flight.tenant, now)
             self.error, self.backoff, self.in_use = None, Backoff(), False
         self._refresher.schedule.at(fresh.limits.soft, self)
         return Change(fresh, before if changed else None)

@@ -86,12 +86,14 @@ class Schedule:
 
     def _run(self) -> None:
         while True:
-            pause = self.run_due()
+            self.run_due()
             with self._changed:
                 if not self._heap:
                     self._thread = None
                     return
-                if pause is not None and self._heap[0][0] > self._clock():
+                # Read again under the lock: somebody may have asked for a nearer instant meanwhile.
+                pause = self._heap[0][0] - self._clock()
+                if pause > 0:
                     self._changed.wait(min(pause, LONGEST_NAP))
 
 

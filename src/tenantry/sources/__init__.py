@@ -5,11 +5,13 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 from tenantry.sources import (
+    aws,
     command,
     entra,
     env,
     file,
     first_of,
+    gcp,
     key_vault,
     literal,
     python,
@@ -30,6 +32,8 @@ _BUILT_IN = (
     vault.KIND,
     entra.KIND,
     key_vault.KIND,
+    aws.KIND,
+    gcp.KIND,
 )
 
 # Not written as a reference: a tenant's `workload_identity` is turned into one.

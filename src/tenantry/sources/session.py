@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tenantry.secret import Document, Secret
     from tenantry.sources.base import SecretGetter, SourceTools
 
-BELIEVED = 30.0  # seconds after a login in which a refusal is the policy's, not the session's
+BELIEVED = 5.0  # seconds after a login in which a refusal is the policy's, not the session's
 
 
 class LoginChoice(Model):
