@@ -9,6 +9,9 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
 .PHONY: help demo test test-newest test-oldest test-versions stress outage check format constraints clean
 
+# Virtual environments are kept, although nobody names them as a goal.
+.SECONDARY:
+
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Protocol
 
-from tenantry.errors import SourceError
+from tenantry.errors import Failure, SourceError, TenantryError
 
 if TYPE_CHECKING:
     from tenantry.holding import Held
@@ -93,6 +93,8 @@ def worded(error: BaseException) -> SourceError:
     """Say where a source failed, and not what its exception says: that may quote a secret."""
     if isinstance(error, SourceError):
         return error
+    if isinstance(error, TenantryError):  # a package that is missing: ours say no secret
+        return SourceError(str(error), failure=Failure.DENIED)
     where = ""
     if error.__traceback__ is not None:
         *_, (frame, line) = traceback.walk_tb(error.__traceback__)

@@ -242,3 +242,16 @@ def test_tightening_from_many_threads_loses_no_limit(kept: Kept) -> None:
         wishes = [RefreshPolicy(every=1000.0 - number, wait=number + 1.0) for number in range(990)]
         list(threads.map(kept.keeper.tighten, wishes))
     assert (11.0, 1.0) == (kept.keeper.policy.every, kept.keeper.policy.wait)
+
+
+def test_whoever_is_denied_asks_ever_more_rarely(kept: Kept) -> None:
+    """A login that is refused is tried again after 30, 60, 120 and 300 s, whoever asks."""
+    kept.store.reply = SourceError("denied", failure=Failure.DENIED)
+    kept.unavailable()
+    for attempts, pause in enumerate((30.0, 60.0, 120.0, 300.0, 300.0), start=1):
+        kept.landed()
+        kept.clock.now += pause - 0.1
+        told = kept.unavailable()
+        assert (attempts, 0.1) == (len(kept.store.asked), round(told.retry_after, 3))
+        kept.clock.now += 0.1
+        kept.unavailable()

@@ -163,3 +163,31 @@ def test_how_a_reference_is_shown(bench: Bench) -> None:
     assert "python keys:get" == str(bench.reference({"python": "keys:get"}))
     assert "python call" == str(bench.reference({"python": functools.partial(plain)}))
     assert not kinds()["python"].local
+
+
+def test_async_functions_share_one_loop(bench: Bench) -> None:
+    """What an async function keeps between two calls works in the second one too."""
+    kept: list[asyncio.AbstractEventLoop] = []
+
+    async def waiting_on_its_loop() -> str:
+        kept.append(asyncio.get_running_loop())
+        await asyncio.sleep(0)
+        return PLANTED
+
+    assert [PLANTED] * 2 == [bench.value({"python": waiting_on_its_loop}) for _ in range(2)]
+    assert kept[0] is kept[1]
+    assert not kept[0].is_closed()
+
+
+def test_closing_ends_the_loop(bench: Bench) -> None:
+    """After the registry is closed, the loop and its thread are gone."""
+    kept: list[threading.Thread] = []
+
+    async def waiting_on_its_thread() -> str:
+        kept.append(threading.current_thread())
+        return PLANTED
+
+    bench.value({"python": waiting_on_its_thread})
+    bench.secrets.close()
+    kept[0].join(10)
+    assert not kept[0].is_alive()

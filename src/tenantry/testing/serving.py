@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from tenantry.errors import MissingExtraError
 
 if TYPE_CHECKING:
-
     from starlette.types import ASGIApp
 
     from tenantry.testing.certificates import ServerCertificate

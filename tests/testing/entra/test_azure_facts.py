@@ -1,7 +1,9 @@
 """What azure-identity does, as far as tenantry builds on it."""
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from azure.identity import (
     CredentialUnavailableError,
     ManagedIdentityCredential,
     WorkloadIdentityCredential,
+    get_bearer_token_provider,
 )
 from requests.exceptions import SSLError
 
@@ -417,3 +420,36 @@ def test_instance_discovery_asks_microsoft(
     error_of(by_secret(disable_instance_discovery=False, raw_request_hook=stop))
     assert asked[0].startswith("https://login.microsoftonline.com/common/discovery/instance")
     assert () == server.requests
+
+
+# -- what we do better ----------------------------------------------------------------------------
+
+
+def test_sync_callers_share_no_flight(
+    server: EntraServer, by_secret: Callable[..., ClientSecretCredential]
+) -> None:
+    """Forty threads that find no token make forty requests, where one would do."""
+    credential = by_secret()
+    together = threading.Barrier(40)
+    server.slow(0.5)
+
+    def ask() -> str:
+        together.wait(30)
+        return credential.get_token(SCOPE).token
+
+    with ThreadPoolExecutor(40) as threads:
+        tokens = {each.result(60) for each in [threads.submit(ask) for _ in range(40)]}
+    assert 40 == len(tokens)
+
+
+def test_an_outage_fails_calls_that_a_valid_token_could_serve(
+    server: EntraServer, by_secret: Callable[..., ClientSecretCredential]
+) -> None:
+    """In a token's last five minutes every call asks for a new one, and fails with the issuer."""
+    server.token_lifetime = 200
+    provider = get_bearer_token_provider(by_secret(), SCOPE)
+    provider()
+    server.outage(True)
+    for _ in range(3):
+        with pytest.raises(ClientAuthenticationError):
+            provider()

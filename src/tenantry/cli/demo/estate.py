@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Self
 from tenantry.testing import EntraServer, OpenAIServer, VaultServer
 
 if TYPE_CHECKING:
-
     from tenantry.testing.entra import IssuedToken
 
 NAMES = (

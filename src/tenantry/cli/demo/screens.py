@@ -11,7 +11,6 @@ import click
 from tenantry.errors import MissingExtraError
 
 if TYPE_CHECKING:
-
     from rich.console import RenderableType
     from rich.table import Table
 

@@ -12,7 +12,6 @@ from tenantry.events import Event, RequestReplayed
 from tenantry.integrations.dependency_injector import TenantryContainer
 
 if TYPE_CHECKING:
-
     from tenantry.cli.demo.estate import Estate
 
 THREADS = 3

@@ -24,7 +24,6 @@ from tenantry.testing.entra.managed_identity import (
 from tenantry.testing.entra.tokens import IssuedToken, TokenLedger
 
 if TYPE_CHECKING:
-
     from tenantry.testing.entra.exchange import RecordedRequest, RequestKind
     from tenantry.testing.entra.tokens import IssueHook
 
