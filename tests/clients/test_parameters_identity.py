@@ -14,19 +14,16 @@ from tenantry import CredentialUnavailableError
 if TYPE_CHECKING:
     from tests.clients.conftest import Acme
 
-# 2.31 demands a `client_id`, which later versions, and the settings, do not have.
-pytestmark = pytest.mark.skipif(
-    "client_id" in WorkloadIdentity.__required_keys__, reason="this SDK demands a client_id"
-)
-
 
 def said(acme: Acme) -> dict[str, Any]:
-    identity = {
+    identity: dict[str, Any] = {
         "identity_provider_id": "idp_1",
         "service_account_id": "svc_acme",
         "subject_token": {"env": "SUBJECT_TOKEN"},
         "token_exchange_url": acme.server.token_exchange_url,
     }
+    if "client_id" in WorkloadIdentity.__required_keys__:  # as 2.31 demands
+        identity["client_id"] = "client_1"
     return {"workload_identity": identity, "environ": {"SUBJECT_TOKEN": "jwt-of-the-platform"}}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
 
 SUBJECT = "subject-0123456789"
 
-# 2.31 demands a `client_id`, which later versions, and the settings, do not have.
-exchanging = pytest.mark.skipif(
-    "client_id" in WorkloadIdentity.__required_keys__, reason="this SDK demands a client_id"
-)
+# 2.31 demands a `client_id`, and sends it along; later versions have none.
+CLIENT_ID = "client_1" if "client_id" in WorkloadIdentity.__required_keys__ else None
 
 
 @pytest.fixture
@@ -46,6 +45,7 @@ class Identity:
             "service_account_id": account,
             "subject_token": {"env": "SUBJECT"},
             "token_exchange_url": self.url,
+            "client_id": CLIENT_ID,
         }
         settings = TenantSettings.model_validate(
             {"workload_identity": said}, context=self.bench.references
@@ -62,6 +62,7 @@ class Identity:
             service_account_id="acme",
             subject_token=subject,
             token_exchange_url=self.url,
+            client_id=CLIENT_ID,
         )
 
     def error(self) -> SourceError:
@@ -76,7 +77,6 @@ def identity(server: OpenAIServer, opened: Callable[..., Bench]) -> Identity:
     return Identity(opened(environ=environ), environ, server.token_exchange_url)
 
 
-@exchanging
 def test_a_subject_token_is_exchanged_once(server: OpenAIServer, identity: Identity) -> None:
     """Two tenants with one identity share one exchange, and its token is a valid key."""
     token = identity.credential().get().reveal()
@@ -87,7 +87,6 @@ def test_a_subject_token_is_exchanged_once(server: OpenAIServer, identity: Ident
     assert SUBJECT == server.requests[0].json()["subject_token"]
 
 
-@exchanging
 def test_identities_are_kept_apart(server: OpenAIServer, identity: Identity) -> None:
     """Two service accounts never share a token."""
     first, second = identity.credential(), identity.credential(account="globex")
@@ -95,7 +94,6 @@ def test_identities_are_kept_apart(server: OpenAIServer, identity: Identity) -> 
     assert 2 == server.exchanges
 
 
-@exchanging
 def test_a_rejected_token_is_exchanged_again(server: OpenAIServer, identity: Identity) -> None:
     """After a 401 the SDK's own cache does not answer."""
     credential = identity.credential()
@@ -106,7 +104,6 @@ def test_a_rejected_token_is_exchanged_again(server: OpenAIServer, identity: Ide
     assert 2 == server.exchanges
 
 
-@exchanging
 def test_a_token_has_an_end(server: OpenAIServer, identity: Identity) -> None:
     """What the SDK knows of the token's life bounds how long it is served."""
     server.token_lifetime = 900.0
@@ -114,7 +111,6 @@ def test_a_token_has_an_end(server: OpenAIServer, identity: Identity) -> None:
     assert 890.0 < lifetime <= 900.0
 
 
-@exchanging
 def test_the_sdk_is_asked_again_without_an_exchange(
     server: OpenAIServer, identity: Identity
 ) -> None:
@@ -124,7 +120,6 @@ def test_the_sdk_is_asked_again_without_an_exchange(
     assert 1 == server.exchanges
 
 
-@exchanging
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refused_exchange_is_denied(
     server: OpenAIServer,
@@ -141,7 +136,6 @@ def test_a_refused_exchange_is_denied(
     assert not shown(error, SUBJECT)
 
 
-@exchanging
 def test_an_outage_passes(server: OpenAIServer, identity: Identity) -> None:
     """A service that fails or is not there is asked again soon."""
     server.fail_next(503, path="/oauth/token")
@@ -152,7 +146,6 @@ def test_an_outage_passes(server: OpenAIServer, identity: Identity) -> None:
     assert "the token exchange failed with ConnectError" in str(error)
 
 
-@exchanging
 def test_a_subject_token_that_cannot_be_had_is_named(identity: Identity) -> None:
     """Where the subject token is missing, the error says so, and nothing is exchanged."""
     identity.environ.clear()
@@ -164,14 +157,14 @@ def test_a_subject_token_that_cannot_be_had_is_named(identity: Identity) -> None
 def test_an_sdk_that_wants_more_is_named(
     identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An SDK that demands what no configuration can say is an error with the way out."""
+    """Where the SDK demands a `client_id` and there is none, the error says the ways out."""
     monkeypatch.setattr(WorkloadIdentity, "__required_keys__", frozenset({"client_id"}))
+    monkeypatch.setattr(sys.modules[__name__], "CLIENT_ID", None)
     error = identity.error()
     assert Failure.DENIED is error.failure
     assert "pip install --upgrade openai" in str(error)
 
 
-@exchanging
 def test_a_child_exchanges_for_itself(server: OpenAIServer, identity: Identity) -> None:
     """After a fork an exchange of the parent, which never ends here, is not waited for."""
     identity.fetch()

@@ -76,6 +76,7 @@ class WorkloadIdentitySettings(Model):
     subject_token: SecretReference
     token_type: Literal["jwt", "id"] = "jwt"  # noqa: S105  # a kind of token
     token_exchange_url: HttpUrl | None = None
+    client_id: str | None = Field(None, description="Demanded by early versions of the SDK only.")
 
 
 def _provider(value: object) -> object:

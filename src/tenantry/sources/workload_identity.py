@@ -32,6 +32,7 @@ class WorkloadIdentityReference(ReferenceOptions):
     subject_token: SecretReference
     token_type: Literal["jwt", "id"] = "jwt"  # noqa: S105  # a kind of token
     token_exchange_url: str | None = None
+    client_id: str | None = None
 
     def nested(self) -> tuple[SecretReference, ...]:
         return (self.subject_token,)
@@ -77,24 +78,24 @@ class WorkloadIdentitySource:
     def _auth(self, options: WorkloadIdentityReference) -> WorkloadIdentityAuth:
         from openai.auth import WorkloadIdentity, WorkloadIdentityAuth
 
-        if "client_id" in WorkloadIdentity.__required_keys__:
-            reason = "workload_identity needs a newer SDK: this one demands a `client_id`"
-            hint = "pip install --upgrade openai"
+        if "client_id" in WorkloadIdentity.__required_keys__ and options.client_id is None:
+            reason = "the installed SDK demands a `client_id` in workload_identity"
+            hint = "say it, or pip install --upgrade openai"
             raise SourceError(reason, failure=Failure.DENIED, hint=hint)
         subject: SecretGetter = self._credential_for(options.subject_token)
+        identity: Any = {
+            "identity_provider_id": options.identity_provider_id,
+            "service_account_id": options.service_account_id,
+            "provider": {
+                "token_type": options.token_type,
+                "get_token": lambda: subject.get().reveal(),
+            },
+        }
+        if options.client_id is not None:
+            identity["client_id"] = options.client_id
         url = options.token_exchange_url
         where: dict[str, Any] = {} if url is None else {"token_exchange_url": url}
-        return WorkloadIdentityAuth(
-            workload_identity={
-                "identity_provider_id": options.identity_provider_id,
-                "service_account_id": options.service_account_id,
-                "provider": {
-                    "token_type": options.token_type,
-                    "get_token": lambda: subject.get().reveal(),
-                },
-            },
-            **where,
-        )
+        return WorkloadIdentityAuth(workload_identity=identity, **where)
 
 
 def _lifetime(auth: WorkloadIdentityAuth) -> float | None:
