@@ -28,18 +28,22 @@ def entra() -> Iterator[EntraServer]:
 
 
 @pytest.fixture
-def bench(opened: Callable[..., Bench], entra: EntraServer) -> Bench:
+def said(entra: EntraServer) -> dict[str, Any]:
     login = {
         "directory_id": entra.directory_id,
         "client_id": "app",
         "client_secret": {"env": "SECRET"},
     }
-    said = {
+    return {
         "vault_url": entra.vault_url,
         "authority": entra.authority,
         "tls": {"ca": str(entra.ca_file)},
         "auth": {"client_secret": login},
     }
+
+
+@pytest.fixture
+def bench(opened: Callable[..., Bench], said: dict[str, Any]) -> Bench:
     return opened({"key_vault": said}, {"SECRET": "client-secret"})
 
 
@@ -119,19 +123,10 @@ def test_a_vault_that_cannot_be_reached_is_said(bench: Bench, entra: EntraServer
     assert f"{entra.vault_url.rstrip('/')}/secrets/acme-openai cannot be reached" in str(error)
 
 
-def test_a_login_that_fails_is_said(opened: Callable[..., Bench], entra: EntraServer) -> None:
+def test_a_login_that_fails_is_said(
+    opened: Callable[..., Bench], said: dict[str, Any], entra: EntraServer
+) -> None:
     """Where Entra ID refuses the login, the error says so and names the vault."""
-    login = {
-        "directory_id": entra.directory_id,
-        "client_id": "app",
-        "client_secret": {"env": "SECRET"},
-    }
-    said = {
-        "vault_url": entra.vault_url,
-        "authority": entra.authority,
-        "tls": {"ca": str(entra.ca_file)},
-        "auth": {"client_secret": login},
-    }
     error = opened({"key_vault": said}, {"SECRET": "wrong"}).error(NAME)
     assert Failure.DENIED is error.failure
     assert f"cannot log in to {entra.vault_url}" in str(error)
