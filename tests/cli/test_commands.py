@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from tenantry.cli import commands, exits
-from tenantry.errors import ConfigError, Problem, RegistryClosedError
+from tenantry.errors import ConfigError, MissingExtraError, Problem, RegistryClosedError
 
 TENANTRY = Path(sys.executable).with_name("tenantry")
 LIMIT = 100  # seconds that a process may take before the test gives up
@@ -117,6 +117,7 @@ def test_an_interrupt_ends_the_demo(tmp_path: Path) -> None:
     ("error", "code"),
     [
         (ConfigError(Problem("is wrong", "tenants.acme")), exits.CONFIGURATION),
+        (MissingExtraError("cli", needed_for="live tables"), exits.USAGE),
         (RegistryClosedError(), exits.UPSTREAM),
     ],
 )

@@ -7,7 +7,7 @@ import sys
 import click
 
 from tenantry.cli import exits
-from tenantry.errors import ConfigError, TenantryError
+from tenantry.errors import ConfigError, MissingExtraError, TenantryError
 
 
 class _Commands(click.Group):
@@ -22,6 +22,9 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("tenantry: interrupted", err=True)
             sys.exit(exits.INTERRUPTED)
+        except MissingExtraError as error:
+            click.echo(f"tenantry: {error}", err=True)
+            sys.exit(exits.USAGE)
         except TenantryError as error:
             click.echo(f"tenantry: {error}", err=True)
             sys.exit(exits.UPSTREAM)
