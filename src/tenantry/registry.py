@@ -104,7 +104,7 @@ class ClientRegistry:
         secrets = Secrets(configuration.sources, table, environ, events)
         catalog = given or MemoryCatalog(configuration.tenants, configuration.quarantined)
         registry = cls(catalog, secrets, events)
-        registry._warm_at_open(configuration.registry)  # one of its own
+        registry._warm_at_open(configuration.registry)
         return registry
 
     # -- clients ----------------------------------------------------------------------------------
@@ -354,10 +354,11 @@ class ClientRegistry:
             return
         find = self._documents if how.warm == "all" else self._local_documents
         served = [name for name in self.tenants if not self.catalog.problems(name)]
-        for name in served:
-            for credential in find(name):
+        documents = {name: find(name) for name in served}
+        for found in documents.values():
+            for credential in found:
                 credential.prefetch()  # all at once, so that the waits below are one wait
-        outcome = warming.warm(served, find, concurrency=1, timeout=30.0)
+        outcome = warming.warm(served, documents.__getitem__, concurrency=1, timeout=30.0)
         for error in filter(None, outcome.values()):
             if how.on_problem == "fail":
                 raise error
