@@ -163,7 +163,7 @@ def test_values() -> None:
         ("tls.verify", {"tls": {"verify": "hunter2"}}),
         ("base_url", {"base_url": "hunter2"}),
         ("websocket_base_url", {"websocket_base_url": "https://hunter2"}),
-        ("proxy", {"proxy": "http://user:hunter2@proxy"}),
+        ("proxy.url", {"proxy": "http://user:hunter2@proxy"}),
         ("organization", {"organization": {"literal": "hunter2"}}),
         ("labels.team", {"labels": {"team": ["hunter2"]}}),
         ("http", {"http": "hunter2"}),

@@ -130,7 +130,8 @@ class EndpointClients:
         return self._built(SealedAsyncOpenAI(**arguments, http_client=http))
 
     def _connection(self) -> tuple[Any, httpx.Limits, str | None]:
-        return ssl_context(self.settings.tls), limits(self.settings.pool), self.settings.proxy
+        proxy = None if self.settings.proxy is None else self.settings.proxy.url
+        return ssl_context(self.settings.tls), limits(self.settings.pool), proxy
 
     def _built(self, client: Client) -> Client:
         if self._events.wanted:

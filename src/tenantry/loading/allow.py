@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tenantry.settings import AllowSettings, SecretReference, TenantSettings
 
 # Where requests, credentials or tokens go.
-_ADDRESSES = ("base_url", "azure_endpoint", "websocket_base_url", "proxy")
+_ADDRESSES = ("base_url", "azure_endpoint", "websocket_base_url")
 
 
 def disallowed(
@@ -42,6 +42,8 @@ def disallowed(
 
 def _addresses(settings: TenantSettings) -> Iterator[tuple[str, str]]:
     said = [(key, getattr(settings, key)) for key in _ADDRESSES]
+    if settings.proxy is not None:
+        said.append(("proxy", settings.proxy.url))
     if settings.workload_identity is not None:
         url = settings.workload_identity.token_exchange_url
         said.append(("workload_identity.token_exchange_url", url))
@@ -51,7 +53,7 @@ def _addresses(settings: TenantSettings) -> Iterator[tuple[str, str]]:
 def _site(merged: Sited, path: str) -> Site | None:
     key, _, inner = path.partition(".")
     within = merged.get(key)
-    if key in ("default_headers", "default_query") and isinstance(within, Sited):
+    if key in ("default_headers", "default_query", "tls") and isinstance(within, Sited):
         return within.sites.get(inner)
     return merged.sites.get(key)
 

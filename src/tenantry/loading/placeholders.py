@@ -31,6 +31,8 @@ PLACES = frozenset(
         "default_query",
     }
 )
+# Of these, only the secret references inside.
+_REFERENCES_ONLY = {"tls": ("certificate", "key"), "proxy": ("password",)}
 _PLACEHOLDER = re.compile(r"\{(tenant|labels\.[^{}]*)\}")
 
 
@@ -41,6 +43,10 @@ def filled(merged: Sited, tenant: str, problems: list[Problem]) -> Sited:
     for key in sorted(PLACES & merged.keys()):
         filling.path, filling.site = f"tenants.{tenant}.{key}", merged.sites[key]
         merged[key] = filling.fill(merged[key])
+    for key, inside in _REFERENCES_ONLY.items():
+        group = merged.get(key)
+        if isinstance(group, Sited):
+            merged[key] = filling.within(group, f"tenants.{tenant}.{key}", inside)
     return merged
 
 
@@ -63,6 +69,15 @@ class _Filling:
         if isinstance(value, list):
             return [self.fill(inner) for inner in value]
         return value
+
+    def within(self, group: Sited, path: str, keys: tuple[str, ...]) -> Sited:
+        """Fill in the secret references that stand at some keys of a group."""
+        twin = group.copy()
+        for key in keys:
+            if isinstance(group.get(key), Sited):
+                self.path, self.site = f"{path}.{key}", group.sites[key]
+                twin[key] = self.fill(group[key])
+        return twin
 
     def _word(self, match: re.Match[str]) -> str:
         name = match[1]

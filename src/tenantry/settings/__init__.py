@@ -16,6 +16,7 @@ from tenantry.settings.references import (
 )
 from tenantry.settings.tenant import (
     PoolSettings,
+    ProxySettings,
     TenantSettings,
     TimeoutSettings,
     TlsSettings,
@@ -28,6 +29,7 @@ __all__ = [
     "Model",
     "NestedProblems",
     "PoolSettings",
+    "ProxySettings",
     "ReferenceOptions",
     "References",
     "RefreshSettings",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from tenantry.settings.base import Model, RefreshSettings, invalid
+from tenantry.settings.base import Model, RefreshSettings, Seconds, invalid
 
 _ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.*-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?/?")
 
@@ -44,6 +44,21 @@ class RegistrySettings(Model):
     )
     warm: Literal["none", "local", "all"] = Field(
         default="local", description="Whose secrets are fetched at open: of env and file, or all."
+    )
+    idle_after: Seconds | None = Field(
+        default=600.0, description="Evict a tenant's clients after this long without a request."
+    )
+    max_clients: int = Field(
+        default=10_000, ge=1, description="Tenants' endpoints with built clients at most."
+    )
+    max_sockets: int | None = Field(
+        default=None, ge=1, description="Sockets at most: above it, idle ones are closed."
+    )
+    watch: Seconds | None = Field(
+        default=None, description="How often the configuration's files are looked at for changes."
+    )
+    max_removals: float = Field(
+        default=0.1, ge=0, le=1, description="The share of tenants that one reload may remove."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, ClassVar, Protocol, TypeAlias
 
 from pydantic import (
@@ -195,6 +196,13 @@ def _text_or_reference(value: object, info: ValidationInfo) -> object:
     return plain if isinstance(plain, SecretReference) else str(plain)
 
 
+def _path_or_reference(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, (str, Path)):
+        return Path(value)
+    return _parse_reference(value, info)
+
+
 Plain: TypeAlias = bool | int | float | str
 TextOrSecret: TypeAlias = Annotated[str | SecretReference, PlainValidator(_text_or_reference)]
 PlainOrSecret: TypeAlias = Annotated[Plain | SecretReference, PlainValidator(_plain_or_reference)]
+PathOrSecret: TypeAlias = Annotated[Path | SecretReference, PlainValidator(_path_or_reference)]

@@ -10,7 +10,12 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from tenantry.settings.base import HttpUrl, Model, RefreshSettings, Seconds, WebsocketUrl, invalid
-from tenantry.settings.references import PlainOrSecret, SecretReference, TextOrSecret
+from tenantry.settings.references import (
+    PathOrSecret,
+    PlainOrSecret,
+    SecretReference,
+    TextOrSecret,
+)
 
 TIMEOUT_PARTS = ("connect", "read", "write", "pool")
 
@@ -63,9 +68,29 @@ class TlsSettings(Model):
     """What the tenant's connections trust. Tenants with equal settings share one SSL context."""
 
     ca: Path | None = Field(
-        default=None, description="PEM file of the certificate authorities to trust."
+        default=None,
+        description="PEM file, or directory, of the certificate authorities to trust.",
+    )
+    certificate: PathOrSecret | None = Field(
+        default=None, description="The client's own certificate and its chain, as PEM: mTLS."
+    )
+    key: SecretReference | None = Field(
+        default=None, description="Its private key as PEM; left out where `certificate` holds it."
     )
     verify: bool = Field(default=True, description="false trusts anybody, and is warned about.")
+
+
+class ProxySettings(Model):
+    """The proxy that the tenant's connections go through; a bare URL stands for `url`."""
+
+    url: HttpUrl = Field(description="http://HOST:PORT or https://HOST:PORT, without a password.")
+    username: str | None = None
+    password: SecretReference | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_url(cls, said: object) -> object:
+        return {"url": said} if isinstance(said, str) else said
 
 
 class WorkloadIdentitySettings(Model):
@@ -150,9 +175,9 @@ class TenantSettings(Model):
     max_retries: int = Field(default=2, ge=0)
     strict_response_validation: bool = False
     pool: PoolSettings = PoolSettings()
-    proxy: HttpUrl | None = None
+    proxy: ProxySettings | None = None
     tls: TlsSettings = TlsSettings()
-    http: Literal["auto", "httpx"] = "auto"
+    http: Literal["auto", "httpx", "aiohttp"] = "auto"
     refresh: RefreshSettings = RefreshSettings()
 
     @model_validator(mode="after")
@@ -183,6 +208,9 @@ class TenantSettings(Model):
             named.append(("workload_identity.subject_token", self.workload_identity.subject_token))
         for key in ("default_headers", "default_query"):
             named += [(f"{key}.{name}", value) for name, value in getattr(self, key).items()]
+        named += [(f"tls.{key}", getattr(self.tls, key)) for key in ("certificate", "key")]
+        if self.proxy is not None:
+            named.append(("proxy.password", self.proxy.password))
         return tuple((path, value) for path, value in named if isinstance(value, SecretReference))
 
 
