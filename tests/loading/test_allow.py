@@ -125,6 +125,10 @@ ACME = "tenants/{tenant}"
         ({"vault": ["kv/tenants/{tenant}"]}, {"vault": {"path": "tenants/acme", "mount": "kv"}}),
         ({"file": ["/run/secrets/{tenant}/*"]}, {"file": "/run/secrets/acme/key"}),
         ({"env": ["KEY_*"]}, {"env": "KEY_ACME"}),
+        ({"env": ["*"]}, {"env": "KEY"}),
+        ({"env": ["K*Y"]}, {"env": "KY"}),
+        ({"env": ["*_{tenant}_*_KEY*"]}, {"env": "A_acme_B_B_KEY"}),
+        ({"file": ["/*/a*b*c/x"]}, {"file": "/run/aabbcc/x"}),
         ({"vault": [ACME]}, {"env": "ANY"}),
         ({}, {"literal": "sk-1"}),
         ({"vault": [ACME]}, {"first_of": [{"vault": "tenants/acme"}, {"env": "ANY"}]}),
@@ -148,6 +152,10 @@ def test_allowed_secrets(patterns: dict[str, list[str]], reference: object) -> N
         ({"env": ["KEY/*"]}, {"env": "KEY/%2e%2E"}),
         ({"env": ["KEY_*"]}, {"env": "OTHER"}),
         ({"env": ["KEY.A"]}, {"env": "KEYXA"}),
+        ({"env": ["KE*EY"]}, {"env": "KEY"}),
+        ({"env": ["A*B*B"]}, {"env": "AB"}),
+        ({"env": ["A*C*B"]}, {"env": "AxB"}),
+        ({"file": ["/a*b*c"]}, {"file": "/ab/bc"}),
     ],
 )
 def test_other_secrets(patterns: dict[str, list[str]], reference: dict[str, Any]) -> None:

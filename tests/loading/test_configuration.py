@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import contextlib
+import gc
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tenantry.errors import ConfigError, Problem, Site
-from tenantry.loading import Config, Configuration, load
+from tenantry.loading import Config, Configuration, load, paths_of, read_contents
 from tenantry.settings import Settings
 from tenantry.sources import kinds
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY = {"env": "KEY"}
 GOOD = {"api_key": KEY}
@@ -164,13 +164,13 @@ def test_empty_layers(key: str) -> None:
 @pytest.mark.parametrize(
     ("config", "path", "message"),
     [
-        ({"version": 2}, "version", "Input should be 1"),
+        ({"version": 2}, "version", "has to be 1"),
         ({"allow": None}, "allow", "is not a mapping"),
         ({"defaults": 5}, "defaults", "is not a mapping"),
         ({"profiles": {"p": 5}}, "profiles.p", "is not a mapping"),
         ({"tenants": [1]}, "tenants", "is not a mapping"),
         ({"x": 1}, "x", "unknown key 'x'"),
-        ({"catalog": "redis"}, "catalog", "Input should be 'files'"),
+        ({"catalog": "redis"}, "catalog", "has to be 'files'"),
     ],
 )
 def test_stopping(config: dict[str, Any], path: str, message: str) -> None:
@@ -184,7 +184,7 @@ def test_all_at_once() -> None:
     """Everything that is wrong is told at once, outside of tenants and inside."""
     config = {"version": 2, "defaults": {"x": 1}, "tenants": {"acme": GOOD, "bad": {"y": 1}}}
 
-    assert {"version", "defaults.x", "tenants.bad.y"} == {
+    assert {"version", "defaults.x", "tenants.bad", "tenants.bad.y"} == {
         problem.path for problem in stopping(config)
     }
 
@@ -248,7 +248,8 @@ def test_order_and_excerpts(tmp_path: Path) -> None:
     """Problems come in the order of the file, each once, with its line."""
     file = tmp_path / "t.yaml"
     file.write_text(
-        "tenants:\n  b:\n    timeuot: 5\n    api_key: {env: A}\n  a:\n    polo: 1\nversoin: 1\n"
+        "tenants:\n  b:\n    timeuot: 5\n    api_key: {env: A}\n"
+        "  a:\n    api_key: {env: A}\n    polo: 1\nversoin: 1\n"
     )
 
     error = ConfigError(*stopping(file))
@@ -259,11 +260,11 @@ def test_order_and_excerpts(tmp_path: Path) -> None:
         f"        timeuot: 5\n"
         f"        ^\n"
         f"    did you mean 'timeout'?\n"
-        f"{file}:6:5: tenants.a.polo: unknown key 'polo'\n"
+        f"{file}:7:5: tenants.a.polo: unknown key 'polo'\n"
         f"        polo: 1\n"
         f"        ^\n"
         f"    did you mean 'pool'?\n"
-        f"{file}:7:1: versoin: unknown key 'versoin'\n"
+        f"{file}:8:1: versoin: unknown key 'versoin'\n"
         f"    versoin: 1\n"
         f"    ^\n"
         f"    did you mean 'version'?"
@@ -275,3 +276,78 @@ def test_many_tenants() -> None:
     config = {"defaults": {"x": 1}, "tenants": {f"t{n}": GOOD for n in range(500)}}
 
     assert ["defaults.x"] == [problem.path for problem in stopping(config)]
+
+
+def test_contents(tmp_path: Path) -> None:
+    """What is loaded from contents is what they held, whatever the disk holds by then."""
+    file = tmp_path / "tenantry.yaml"
+    file.write_text("tenants: {acme: {api_key: {env: KEY}}}")
+    contents = read_contents(paths_of(tmp_path))
+    file.unlink()
+    configuration = load(tmp_path, environ={}, kinds=kinds(), contents=contents)
+
+    assert (["acme"], (file,)) == (list(configuration.tenants), configuration.files)
+
+
+def test_paths() -> None:
+    """A configuration is read from the paths that it names; one in code, or none, from nowhere."""
+    assert (Path("a"), Path("b")) == paths_of(["a", Path("b")])
+    assert [(Path("a"),)] * 2 == [paths_of("a"), paths_of(Path("a"))]
+    assert [()] * 3 == [paths_of(None), paths_of({}), paths_of(Settings())]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("config", [{"tenants": {"acme": GOOD}}, {"tenants": {}}])
+def test_garbage_collector(config: dict[str, Any], enabled: bool) -> None:
+    """Loading leaves the garbage collector as it was, after an error too."""
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with contextlib.suppress(ConfigError):
+            load(config, environ={}, kinds=kinds())
+        assert enabled == gc.isenabled()
+    finally:
+        (gc.enable if was else gc.disable)()
+
+
+def test_several_files(tmp_path: Path) -> None:
+    """Every value keeps the file that said it, whichever file the tenant stands in."""
+    main, other = tmp_path / "tenantry.yaml", tmp_path / "b.yaml"
+    main.write_text(
+        "defaults:\n  api_key: {env: KEY}\n  timeout: {read: 5}\ntenants: {a: , b: {project: x}}\n"
+    )
+    other.write_text("tenants:\n  c: {project: x, timeout: {connect: 1}}\n  d:\n")
+    tenants = read(tmp_path).tenants
+
+    assert dict.fromkeys("abcd", f"{main}:2:3") == {
+        name: str(tenant.said[""].sites["api_key"]) for name, tenant in tenants.items()
+    }
+    assert [f"{main}:4:20", f"{other}:2:7"] == [
+        str(tenants[name].said[""].sites["project"]) for name in "bc"
+    ]
+    merged = tenants["c"].said[""]["timeout"]
+    assert [f"{main}:3:13", f"{other}:2:29"] == [str(site) for site in merged.sites.values()]
+    assert [f"{main}:4:11", f"{other}:3:3"] == [str(tenants[name].said[""].site) for name in "ad"]
+
+
+def test_many_broken_tenants(tmp_path: Path) -> None:
+    """Thousands of mistakes are told in the time that reading takes, each with its line."""
+    file = tmp_path / "t.yaml"
+    broken = "".join(f"  t{n}: {{project: '${{MISSING}}', timeuot: 1}}\n" for n in range(3_000))
+    file.write_text(f"defaults: {{api_key: {{env: KEY}}}}\ntenants:\n{broken}  good: {{}}\n")
+    quarantined = read(file).quarantined
+
+    assert 3_000 == len(quarantined)
+    assert {2} == {len(problems) for problems in quarantined.values()}
+
+
+def test_parts_that_tenants_share() -> None:
+    """Tenants that say the same share what was read; 1, true and 1.0 are not the same."""
+    said: list[Any] = [5, 5, True, 5.0, "5s"]
+    tenants = {f"t{n}": {**GOOD, "timeout": {"read": read}} for n, read in enumerate(said)}
+    configuration = read({"tenants": tenants})
+    parts = [tenant.settings.timeout for tenant in configuration.tenants.values()]
+
+    assert ["t2"] == list(configuration.quarantined)
+    assert parts[0] is parts[1]
+    assert [5.0] * 4 == [part.read for part in parts if part is not None]

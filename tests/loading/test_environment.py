@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from tenantry.errors import Problem, Site
-from tenantry.loading.environment import expander, inherited, read_environment
+from tenantry.loading.environment import expander, read_environment
 from tenantry.loading.values import Sited, sited
 
 
@@ -59,6 +59,13 @@ def test_variable_not_set(name: str) -> None:
     assert ("", [Problem(message, site=Site("f", 3, 1), hint=hint)]) == expanded(
         f"${{{name}}}", EMPTY=""
     )
+
+
+def test_variable_that_is_no_text() -> None:
+    """A variable whose bytes are not UTF-8 is a problem, and its value is not shown."""
+    problem = Problem("variable BYTES is not UTF-8 (not shown)", site=Site("f", 3, 1))
+
+    assert ("", [problem]) == expanded("${BYTES}", BYTES="hunter2\udc80")
 
 
 @pytest.mark.parametrize(
@@ -162,6 +169,23 @@ def test_references() -> None:
     assert {"api_key": {"env": "KEY"}, "webhook_secret": {"file": "/x"}} == read["tenants"]["acme"]
 
 
+def test_secret_that_is_no_text() -> None:
+    """A secret whose bytes are not UTF-8 is a mistake of its tenant, and not shown."""
+    [problem] = overlay(TENANTS__ACME__API_KEY="hunter2\udc80")[1]
+
+    assert ("tenants.acme.api_key", "the value is not YAML (not shown)") == (
+        problem.path,
+        problem.message,
+    )
+
+
+def test_name_that_is_no_text() -> None:
+    """A name whose bytes are not UTF-8 is told in a way that can be printed."""
+    [problem] = overlay(TENANTS__ACME__DEFAULT_HEADERS__X="a", **{"DEFAULTS__\udc80": "1"})[1]
+
+    assert "env TENANTRY_DEFAULTS__\\udc80: the variable's name is not UTF-8" == str(problem)
+
+
 @pytest.mark.parametrize("value", ["{a: hunter2", "a: hunter2: c", "hunter2\udc80", "*hunter2"])
 def test_not_yaml(value: str) -> None:
     """A value that is not YAML is not shown, for it may be a secret."""
@@ -256,66 +280,3 @@ def test_mapping_and_more() -> None:
     assert {"tenants": {"acme": {"project": "p", "timeout": {"read": 5}}}} == said(
         TENANTS__ACME="{project: p}", TENANTS__ACME__TIMEOUT="", TENANTS__ACME__TIMEOUT__READ="5"
     )
-
-
-ALL = {
-    "OPENAI_API_KEY": "sk-1",
-    "OPENAI_ADMIN_KEY": "sk-2",
-    "OPENAI_BASE_URL": "https://proxy.example/v1",
-    "OPENAI_ORG_ID": "org",
-    "OPENAI_PROJECT_ID": "proj",
-    "OPENAI_WEBHOOK_SECRET": "whsec",
-    "AZURE_OPENAI_API_KEY": "az-1",
-    "AZURE_OPENAI_ENDPOINT": "https://eu.openai.azure.com",
-    "OPENAI_API_VERSION": "2024-10-21",
-}
-ALWAYS = {
-    "admin_api_key": {"env": "OPENAI_ADMIN_KEY"},
-    "webhook_secret": {"env": "OPENAI_WEBHOOK_SECRET"},
-    "organization": "org",
-    "project": "proj",
-}
-
-
-def test_inherited_by_openai() -> None:
-    """An openai tenant inherits the SDK's variables; secrets are references to them."""
-    layer = inherited(ALL, "openai")
-
-    assert {
-        **ALWAYS,
-        "api_key": {"env": "OPENAI_API_KEY"},
-        "base_url": "https://proxy.example/v1",
-    } == layer
-    assert Site("env OPENAI_ORG_ID") == layer.sites["organization"]
-
-
-def test_inherited_by_azure() -> None:
-    """An azure tenant inherits the variables of AzureOpenAI."""
-    assert {
-        **ALWAYS,
-        "api_key": {"env": "AZURE_OPENAI_API_KEY"},
-        "azure_endpoint": "https://eu.openai.azure.com",
-        "api_version": "2024-10-21",
-    } == inherited(ALL, "azure")
-
-
-def test_inherited_token() -> None:
-    """A token is nearer than a key, as in the SDK; an empty one does not count."""
-    token = inherited({**ALL, "AZURE_OPENAI_AD_TOKEN": "t"}, "azure")
-    empty = inherited({**ALL, "AZURE_OPENAI_AD_TOKEN": ""}, "azure")
-
-    assert {"env": "AZURE_OPENAI_AD_TOKEN"} == token["azure_ad_token"]
-    assert "api_key" not in token
-    assert {"env": "AZURE_OPENAI_API_KEY"} == empty["api_key"]
-
-
-def test_inherited_headers() -> None:
-    """Custom headers are lines of name and value, as in the SDK."""
-    layer = inherited({"OPENAI_CUSTOM_HEADERS": "X-A: 1\nnonsense\nX-B:b:c"}, "openai")
-
-    assert {"default_headers": {"X-A": "1", "X-B": "b:c"}} == layer
-
-
-def test_nothing_inherited() -> None:
-    """Empty variables are not there."""
-    assert {} == inherited(dict.fromkeys(ALL, ""), "openai")

@@ -38,6 +38,12 @@ def explained(said: dict[str, Any], endpoint: str = "", **environ: str) -> dict[
             {"first_of": [{"env": "A"}, {"literal": "hunter2"}]},
             f"{{first_of: [{{env: A}}, {{literal: {REDACTED}}}]}}",
         ),
+        ("api_key", {"command": ["/bin/key", "hunter2"]}, "{command: [/bin/key, ...]}"),
+        (
+            "api_key",
+            {"command": {"argv": ["/bin/key"], "environment": {"TOKEN": "hunter2"}}},
+            "{command: [/bin/key, ...]}",
+        ),
         ("api_key", partial(str, "hunter2"), "partial"),
         ("api_key", {"python": partial(str, "hunter2")}, "{python: partial}"),
         ("api_key", {"python": explained}, "{python: explained}"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tenantry.errors import Problem, Site
-from tenantry.loading.files import Reader, find_files
+from tenantry.loading.files import Reader, find_files, read_contents, signature
 
 if TYPE_CHECKING:
     from tenantry.loading.values import Sited
@@ -21,7 +22,7 @@ def write(path: Path, text: str) -> Path:
 
 def read(*paths: Path) -> tuple[Sited, list[Problem]]:
     problems: list[Problem] = []
-    return Reader(problems, lambda text, site: text).read(paths), problems
+    return Reader(problems, lambda text, site: text).read(read_contents(paths)), problems
 
 
 def good(*paths: Path) -> Sited:
@@ -210,7 +211,105 @@ def test_what_the_reader_remembers(tmp_path: Path) -> None:
     """The reader remembers every file, and the lines of those that it could read."""
     file = write(tmp_path / "acme.yaml", "tenants:\n  acme: {}\n")
     reader = Reader([], lambda text, site: text)
-    reader.read([file, tmp_path / "missing.yaml"])
+    reader.read(read_contents([file, tmp_path / "missing.yaml"]))
 
     assert [file, tmp_path / "missing.yaml"] == reader.files
-    assert {str(file): ["tenants:", "  acme: {}"]} == reader.texts
+    assert ["tenants:", "  acme: {}"] == reader.lines(str(file))
+    assert [] == reader.lines("env TENANTRY_X")
+
+
+def test_contents_are_what_was_read(tmp_path: Path) -> None:
+    """Contents are equal, and hash alike, while no byte, name or mistake differs."""
+    file = write(tmp_path / "a.yaml", "tenants: {}")
+    before = read_contents([tmp_path, tmp_path / "missing"])
+    again = read_contents([tmp_path, tmp_path / "missing"])
+    write(file, "tenants: {a: }")
+    after = read_contents([tmp_path, tmp_path / "missing"])
+    write(tmp_path / "b.yaml", "")
+
+    assert (before, hash(before)) == (again, hash(again))
+    assert 3 == len({before, after, read_contents([tmp_path, tmp_path / "missing"])})
+
+
+def test_contents_of_what_cannot_be_read(tmp_path: Path) -> None:
+    """What is missing, empty, broken or misnamed is part of the contents, not an exception."""
+    empty, gone = tmp_path / "empty", tmp_path / "gone"
+    empty.mkdir()
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    paths = [empty, gone, tmp_path / "loop.yaml", Path("a\0b"), tmp_path / ("x" * 300)]
+    told = [file.problem for found in read_contents(paths).found for file in found.files or [found]]
+
+    assert [
+        "no *.yaml or *.yml file below this directory",
+        "there is no such file",
+        "cannot be read: Too many levels of symbolic links",
+        "no file can have this name",
+        "cannot be read: File name too long",
+    ] == told
+
+
+def test_signature_of_a_rename(tmp_path: Path) -> None:
+    """A file that takes another's place changes the signature, with the same size and time."""
+    file = write(tmp_path / "a.yaml", "one")
+    before = signature([tmp_path])
+    other = write(tmp_path / "new", "two")
+    os.utime(other, ns=(0, file.stat().st_mtime_ns))
+    other.replace(file)
+
+    assert before != signature([tmp_path])
+
+
+def test_signature_of_a_swapped_link(tmp_path: Path) -> None:
+    """A link of a mounted ConfigMap that leads elsewhere changes the signature of its files."""
+    for name in ("..1", "..2"):
+        write(tmp_path / name / "a.yaml", "same")
+        os.utime(tmp_path / name / "a.yaml", ns=(0, 0))
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    before = signature([tmp_path])
+    (tmp_path / "..new").symlink_to("..2")
+    (tmp_path / "..new").replace(tmp_path / "..data")
+
+    assert before != signature([tmp_path])
+
+
+def test_signature_of_nothing_new(tmp_path: Path) -> None:
+    """What did not change, or cannot be looked at, signs the same; what vanished does not."""
+    file = write(tmp_path / "a.yaml", "one")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    paths = [tmp_path, tmp_path / "missing", Path("a\0b")]
+    before = signature(paths)
+
+    assert before == signature(paths)
+    file.unlink()
+    assert before != signature(paths)
+
+
+def test_signature_of_a_directory_that_vanished(tmp_path: Path) -> None:
+    """A directory that vanishes or empties is a change, not an exception."""
+    write(tmp_path / "sub/a.yaml", "one")
+    seen = [signature([tmp_path / "sub"])]
+    (tmp_path / "sub/a.yaml").unlink()
+    seen.append(signature([tmp_path / "sub"]))
+    (tmp_path / "sub").rmdir()
+    seen.append(signature([tmp_path / "sub"]))
+
+    assert 3 == len(set(seen))
+
+
+def test_directory_that_vanishes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that is gone when it is listed is part of the contents, and of the signature."""
+
+    def gone(path: Path) -> list[Path]:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(path))
+
+    monkeypatch.setattr("tenantry.loading.files.find_files", gone)
+
+    [found] = read_contents([tmp_path]).found
+    assert "cannot be read: No such file or directory" == found.problem
+    assert ((str(tmp_path), "No such file or directory"),) == signature([tmp_path])
+
+
+def test_unreadable_path() -> None:
+    """A path that cannot be read is told with its reason."""
+    assert Problem("no file can have this name", site=Site("a\0b")) == bad(Path("a\0b"))

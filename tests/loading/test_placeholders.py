@@ -41,6 +41,23 @@ def test_nowhere_else(key: str) -> None:
     assert {"x": "{tenant}"} == good({key: {"x": "{tenant}"}})[key]
 
 
+@pytest.mark.parametrize(
+    ("group", "keys"),
+    [
+        ("workload_identity", ["subject_token"]),
+        ("tls", ["certificate", "key"]),
+        ("proxy", ["password"]),
+    ],
+)
+def test_references_of_groups(group: str, keys: list[str]) -> None:
+    """In these groups secret references are filled in, and nothing else."""
+    other = {"client_id": "{tenant}", "ca": {"file": "{tenant}"}, "url": "{tenant}"}
+    references = {key: {"file": "/run/{tenant}"} for key in keys}
+
+    filled_in = {key: {"file": "/run/acme"} for key in keys}
+    assert {**other, **filled_in} == good({group: {**other, **references}})[group]
+
+
 def test_depth() -> None:
     """Placeholders are filled in at every depth, and the places of values are kept."""
     reference = {"first_of": [{"vault": {"path": "legacy/{tenant}", "version": 1}}, {"env": "K"}]}

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 
 from tenantry.errors import ConfigError, Problem, Site
 from tenantry.loading import load
-from tenantry.loading.problems import found_by, nearest, with_excerpts, without_repeats
+from tenantry.loading.problems import found_by, with_excerpts, without_repeats
 from tenantry.loading.values import sited
 from tenantry.settings import Model
 from tenantry.sources import kinds
@@ -32,22 +32,6 @@ def found(tmp_path: Path, text: str, **environ: str) -> tuple[Problem, ...]:
 
 def by_tenant(tmp_path: Path, said: str) -> tuple[Problem, ...]:
     return found(tmp_path, f"tenants:\n  acme:\n    {said}\n")
-
-
-@pytest.mark.parametrize(
-    ("word", "known", "hint"),
-    [
-        ("timeuot", ["timeout", "pool"], "did you mean 'timeout'?"),
-        ("API_KEY", ["api_key"], "did you mean 'api_key'?"),
-        ("apiKey", ["api_key", "project"], "did you mean 'api_key'?"),
-        ("azure-eu", ["Azure_EU"], "did you mean 'Azure_EU'?"),
-        ("zzz", ["timeout"], ""),
-        ("timeout", [], ""),
-    ],
-)
-def test_nearest(word: str, known: list[str], hint: str) -> None:
-    """A word that is nearly known is suggested as it is spelled."""
-    assert hint == nearest(word, known)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +62,7 @@ def test_nearest(word: str, known: list[str], hint: str) -> None:
         ),
         (
             "tenants: {a: {api_key: {first_of: [{env: A}, {env: {name: B, feild: x}}]}}}",
-            "tenants.a.api_key.first_of.members.1.env.feild",
+            "tenants.a.api_key.first_of.1.env.feild",
             "field",
         ),
         (
@@ -117,6 +101,74 @@ def test_no_suggestion(tmp_path: Path) -> None:
     assert "        zzz: 5\n        ^" == problem.excerpt
 
 
+def test_misspelt_and_missing(tmp_path: Path) -> None:
+    """A key that is missing because it is misspelt is told once, as misspelt."""
+    problems = found(tmp_path, "sources: {vault: {adress: 'https://v.example', auth: agent}}")
+
+    assert [("sources.vault.adress", "unknown key 'adress'")] == [
+        (problem.path, problem.message) for problem in problems[:1]
+    ]
+    assert "sources.vault.address" not in [problem.path for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ("timeout: soon", "timeout"),
+        ("timeout: {read: soon}", "timeout.read"),
+        ("proxy: proxy.example", "proxy"),
+        ("proxy: {url: proxy.example}", "proxy.url"),
+        ("api_key: {python: 5}", "api_key.python"),
+        ("api_key: {python: {call: 5}}", "api_key.python.call"),
+        ("api_key: {python: {call: {a: b}}}", "api_key.python.call"),
+        ("api_key: {file: 5}", "api_key.file"),
+        ("api_key: {env: }", "api_key.env"),
+        ("api_key: {first_of: {members: [5]}}", "api_key.first_of.members.0"),
+        ("api_key: {first_of: [{env: [A]}]}", "api_key.first_of.0.env"),
+        ("endpoints: {us: {timeout: soon}}", "endpoints.us.timeout"),
+    ],
+)
+def test_paths_as_written(tmp_path: Path, said: str, path: str) -> None:
+    """A path has the keys that somebody wrote, and one mistake is one problem."""
+    good = "" if "api_key" in said else "\n    api_key: {env: KEY}"
+
+    assert [f"tenants.acme.{path}"] == [each.path for each in by_tenant(tmp_path, f"{said}{good}")]
+
+
+@pytest.mark.parametrize(
+    ("variables", "path"),
+    [
+        ({"TIMEOUT": "soon"}, "timeout"),
+        ({"TIMEOUT__READ": "soon"}, "timeout.read"),
+        ({"TIMEOUT": "{read: soon}"}, "timeout.read"),
+    ],
+)
+def test_paths_of_variables(tmp_path: Path, variables: dict[str, str], path: str) -> None:
+    """The path of what a variable says is that of the key that it names."""
+    environ = {f"TENANTRY_TENANTS__A__{name}": text for name, text in variables.items()}
+    problems = found(tmp_path, "tenants: {a: {api_key: {env: KEY}}}", **environ)
+
+    assert [f"tenants.a.{path}"] == [problem.path for problem in problems]
+
+
+@pytest.mark.parametrize("said", ["hunter2", "[hunter2]", "{hunter2: }"])
+def test_logins_are_not_shown(tmp_path: Path, said: str) -> None:
+    """A way to log in that nobody knows may be a secret; those that there are are named."""
+    text = str(found(tmp_path, f"sources: {{entra: {{auth: {said}}}}}")[0])
+
+    assert "managed_identity, client_secret, certificate, workload_identity" in text
+
+
+def test_login_that_was_meant(tmp_path: Path) -> None:
+    """A way to log in that is nearly known is suggested, at the key where it stands."""
+    problem = found(tmp_path, "sources: {entra: {auth: managed_identty}}")[0]
+
+    assert ("sources.entra.auth", "did you mean 'managed_identity'?") == (
+        problem.path,
+        problem.hint,
+    )
+
+
 @pytest.mark.parametrize(
     ("said", "path", "message"),
     [
@@ -128,10 +180,10 @@ def test_no_suggestion(tmp_path: Path) -> None:
         ("labels: {cost: 5}", "labels.cost", "is not a text: quote it"),
         ("labels: blue", "labels", "is not a mapping"),
         ("pool: 5", "pool", "is not a mapping"),
-        ("api_key: {env: }", "api_key.env.name", "is not a text: quote it"),
+        ("api_key: {env: }", "api_key.env", "is empty"),
         ("api_key: {env: {}}", "api_key.env.name", "is missing"),
-        ("api_key: {file: 5}", "api_key.file.path", "is not a path"),
-        ("api_key: {first_of: []}", "api_key.first_of.members", "is empty"),
+        ("api_key: {file: 5}", "api_key.file", "is not a path"),
+        ("api_key: {first_of: []}", "api_key.first_of", "is empty"),
     ],
 )
 def test_words(tmp_path: Path, said: str, path: str, message: str) -> None:
@@ -168,8 +220,8 @@ def test_inside_first_of(tmp_path: Path) -> None:
     problems = by_tenant(tmp_path, "api_key: {first_of: [{env: A}, {env: [x]}, hunter2]}")
 
     assert [
-        "tenants.acme.api_key.first_of.members.1.env.name",
-        "tenants.acme.api_key.first_of.members.2",
+        "tenants.acme.api_key.first_of.1.env",
+        "tenants.acme.api_key.first_of.2",
     ] == sorted(problem.path for problem in problems)
 
 
@@ -297,7 +349,7 @@ def test_excerpt() -> None:
         "x: sk-1",
         "token: x",
         "password: x",
-        "a: ${X}",
+        "  a: ${X}",
         "Auth: x",
         "literal: x",
         "url: https://user:x@y",
@@ -314,9 +366,30 @@ def test_no_excerpt(line: str) -> None:
     assert "" == excerpt(line)
 
 
+@pytest.mark.parametrize(
+    ("line", "column", "shown"),
+    [
+        ("  api_key: hunter2", 3, "  api_key: (not shown)"),
+        ("  api_key:", 3, "  api_key:"),
+        ('  "api_key": hunter2', 3, '  "api_key": (not shown)'),
+        ("  api_key: {hunter2: hunter2}", 3, "  api_key: (not shown)"),
+        ("{api_key: hunter2}", 2, ""),
+        ("  hunter2: hunter2", 3, ""),
+        ("  api_key hunter2", 3, ""),
+    ],
+)
+def test_key_alone(line: str, column: int, shown: str) -> None:
+    """Of a line that may hold a secret its key is shown, if the path says it anyway."""
+    caret = f"    {shown}\n    {' ' * (column - 1)}^" if shown else ""
+
+    assert caret == excerpt(line, path="tenants.acme.api_key", column=column)
+
+
 def test_no_excerpt_inside_secrets() -> None:
     """Nor is a line that stands, by its path or by the lines above it, where secrets are."""
-    assert "" == excerpt("X-Any: x", path="tenants.acme.default_headers.X-Any")
+    assert "    X-Any: (not shown)\n    ^" == excerpt(
+        "X-Any: x", path="tenants.acme.default_headers.X-Any"
+    )
     assert "" == excerpt("x", path="", above="literal: >")
     assert "    x\n    ^" == excerpt("x", path="a", above="literal: >")
     assert "    x\n    ^" == excerpt("x", path="", above="timeout: >")
@@ -345,3 +418,40 @@ def test_order() -> None:
     assert [None, Site("a", 9, 1), Site("a", 9, 2), Site("a", 10, 1), Site("b", 1, 1)] == [
         problem.site for problem in without_repeats([*problems, *problems])
     ]
+
+
+def kept(*problems: Problem) -> list[str]:
+    return [problem.message for problem in without_repeats(problems)]
+
+
+def test_what_follows_from_another() -> None:
+    """What is mended with another problem is not told: one mistake is one problem."""
+    shape = Problem("is not a mapping", "sources.entra")
+    unset = Problem("variable X is not set, or empty", "sources.vault.address")
+    source = Problem("unknown kind of source 'vualt'", "sources.vualt")
+
+    assert [shape.message] == kept(shape, Problem("is missing", "sources.entra.auth"))
+    assert [shape.message, "is missing"] == kept(shape, Problem("is missing", "sources.entra2.a"))
+    assert [unset.message] == kept(Problem("is not an http(s) URL", unset.path), unset)
+    assert [source.message] == kept(
+        source, Problem("source 'vualt' is declared, but not with a known `type`", "tenants.a.b")
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("sk-proj-4Rt5Yu6Io", "(not shown)"),
+        ("hvs.CAESI4Rt5", "(not shown)"),
+        ("eyJhbGciOi.4Rt5.x", "(not shown)"),
+        ("sk-telecom-korea", "'sk-telecom-korea'"),
+        ("task-4Rt5Yu6Io", "'task-4Rt5Yu6Io'"),
+    ],
+)
+def test_names_that_are_keys(key: str, told: str) -> None:
+    """A key of the known makes that stands where a name belongs is not told."""
+    problem = Problem(f"unknown profile {key!r}", f"tenants.{key}.profile", hint=f"not {key!r}")
+    [shown] = without_repeats([problem])
+
+    assert (f"unknown profile {told}", f"not {told}") == (shown.message, shown.hint)
+    assert (key in shown.path) == (key in told)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from tenantry.errors import Site
-from tenantry.loading.values import CODE, Sited, site_of, sited, value_at
+from tenantry.loading.values import CODE, Sited, place_at, site_of, sited, value_at
 from tenantry.loading.yaml import read_yaml
 from tenantry.settings import Settings, TimeoutSettings
 
@@ -13,11 +13,11 @@ def test_put_and_take() -> None:
     """A key and its place come and go together."""
     values = Sited()
     values.put("a", 1, Site("f", 1, 1))
-    assert ({"a": 1}, {"a": Site("f", 1, 1)}) == (values, values.sites)
+    assert ({"a": 1}, {"a": Site("f", 1, 1)}) == (values, dict(values.sites))
 
     values.take("a")
     values.take("never")
-    assert ({}, {}) == (values, values.sites)
+    assert ({}, {}) == (values, dict(values.sites))
 
 
 def test_copy() -> None:
@@ -30,6 +30,40 @@ def test_copy() -> None:
     assert (["a"], [Site("f", 1, 1)]) == (list(values), list(values.sites.values()))
     assert Site("f") == twin.site
     assert values["a"] is twin["a"]
+
+
+def test_numbered_places() -> None:
+    """A place that is one number stands for a line and column of the mapping's own file."""
+    values = Sited.within("f", place_at(0, 0))
+    values["a"] = 1
+    values.places["a"] = place_at(149_999, 5_000_000)
+
+    assert (Site("f", 1, 1), {"a": Site("f", 150_000, 5_000_001)}) == (
+        values.site,
+        dict(values.sites),
+    )
+    assert (1, ["a"], True, False) == (
+        len(values.sites),
+        list(values.sites),
+        "a" in values.sites,
+        "b" in values.sites,
+    )
+
+
+def test_move_to() -> None:
+    """What moves to another file keeps the places where it was said."""
+    values = Sited.within("f", place_at(0, 0))
+    values["a"] = 1
+    values.places["a"] = place_at(1, 1)
+    values.move_to("f")
+    values.move_to("g")
+    values["b"] = 2
+    values.places["b"] = place_at(8, 8)
+
+    assert (Site("f", 1, 1), {"a": Site("f", 2, 2), "b": Site("g", 9, 9)}) == (
+        values.site,
+        dict(values.sites),
+    )
 
 
 def test_sited() -> None:

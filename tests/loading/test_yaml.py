@@ -293,6 +293,13 @@ def test_expand_problems() -> None:
     assert [Problem("not set", "b.c", Site("f.yaml", 2, 9))] == problems
 
 
+def test_anchored_keys() -> None:
+    """A key with an anchor is a text as it is written; its alias is what it stands for."""
+    assert {"42": "x", "b": 42} == good("&a 42: x\nb: *a")
+    assert {"k": "x", "b": "k"} == good("&a k: x\nb: *a")
+    assert "a key is a text: quote it" == bad("a: &a 5\n*a : x").message
+
+
 def test_mappings_are_sited() -> None:
     """Mappings bear places, those in lists too."""
     assert isinstance(good("[{a: 1}]")[0], Sited)

@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
 from tenantry.errors import ConfigError, Problem, Site
+from tenantry.loading.allow import Allowance
 from tenantry.loading.environment import expander, read_environment
-from tenantry.loading.files import Reader
+from tenantry.loading.files import Reader, read_contents
 from tenantry.loading.layers import Profiles, Stack
 from tenantry.loading.problems import found_by, with_excerpts, without_repeats
+from tenantry.loading.roster import Roster, owner_of
+from tenantry.loading.rows import RowReader
 from tenantry.loading.sources import DeclaredSource, read_sources
-from tenantry.loading.tenants import Tenant, TenantReader, owner_of
+from tenantry.loading.tenants import Tenant, TenantReader
 from tenantry.loading.values import Sited, sited
 from tenantry.settings import Kind, References, RegistrySettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
+
+    from tenantry.loading.files import Contents
 
 Config: TypeAlias = "str | Path | Sequence[str | Path] | Mapping[str, Any] | Settings"
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A configuration that was read whole: what is usable, and what is quarantined and why."""
+    """A configuration that was read whole: what is usable, and what is quarantined and why.
+
+    `disabled` are those in quarantine that say `enabled: false`, `folded` has the name of each
+    tenant by what no two may share, and `rows` reads tenants that come later from elsewhere.
+    """
 
     registry: RegistrySettings
-    sources: Mapping[str, DeclaredSource] = field(default_factory=dict[str, DeclaredSource])
-    tenants: Mapping[str, Tenant] = field(default_factory=dict[str, Tenant])
-    quarantined: Mapping[str, tuple[Problem, ...]] = field(
-        default_factory=dict[str, "tuple[Problem, ...]"]
-    )
+    sources: Mapping[str, DeclaredSource]
+    tenants: Mapping[str, Tenant]
+    quarantined: Mapping[str, tuple[Problem, ...]]
+    disabled: frozenset[str]
+    folded: Mapping[str, str]
+    rows: RowReader
     files: tuple[Path, ...] = ()
 
 
@@ -44,6 +56,7 @@ def load(
     environ: Mapping[str, str],
     kinds: Mapping[str, Kind],
     tenants_needed: bool = True,
+    contents: Contents | None = None,
 ) -> Configuration:
     """Read, merge and validate a configuration.
 
@@ -53,12 +66,34 @@ def load(
         environ: the one environment for `${NAME}`, `TENANTRY_...` and `inherit_environment`.
         kinds: the kinds of sources by name.
         tenants_needed: whether a configuration without a usable tenant is an error.
+        contents: what the files held when they were read; by default they are read now.
 
     Raises:
         ConfigError: with every problem at once, where the configuration cannot be used: a problem
             outside of a tenant, no usable tenant, or any problem with `on_problem: fail`.
     """
-    return _Loading(environ, kinds, tenants_needed=tenants_needed).load(config)
+    with _collector_paused():
+        return _Loading(environ, kinds, tenants_needed=tenants_needed).load(config, contents)
+
+
+def paths_of(config: Config | None) -> tuple[Path, ...]:
+    """Return the files and directories that a configuration is read from; none if from none."""
+    if config is None or isinstance(config, (Settings, Mapping)):
+        return ()
+    paths = [config] if isinstance(config, (str, Path)) else config
+    return tuple(map(Path, paths))
+
+
+@contextmanager
+def _collector_paused() -> Generator[None]:
+    """Spare the cyclic garbage collector: much is made, all of it is kept, nothing is a cycle."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Loading:
@@ -73,8 +108,8 @@ class _Loading:
         self._problems: list[Problem] = []
         self._reader = Reader(self._problems, expander(environ, self._problems))
 
-    def load(self, config: Config | None) -> Configuration:
-        document = self._document(config)
+    def load(self, config: Config | None, contents: Contents | None) -> Configuration:
+        document = self._document(config, contents)
         over = read_environment(self._environ, document, self._problems)
         whole = _whole(document, over)
         own_problems = self._claimed_by_tenants(_layer(whole, "tenants"))
@@ -87,29 +122,31 @@ class _Loading:
             Profiles(_layer(whole, "profiles"), self._problems),
             self._environ,
         )
-        tenants = TenantReader(stack, references, settings.allow, self._problems)
-        tenants.read(_layer(document, "tenants"), _layer(over, "tenants"))
+        reader = TenantReader(stack, references, Allowance(settings.allow))
+        roster = Roster(reader, self._problems)
+        roster.check_shared(stack, references)
+        roster.read(_layer(document, "tenants"), _layer(over, "tenants"))
         for name, problems in own_problems.items():
-            tenants.broken.setdefault(name, []).extend(problems)
-        return self._finished(settings, sources, tenants)
+            roster.broken.setdefault(name, []).extend(problems)
+        rows = RowReader(stack, references, settings.allow, _layer(over, "tenants"))
+        return self._finished(settings.registry, sources, roster, rows)
 
-    def _document(self, config: Config | None) -> Sited:
+    def _document(self, config: Config | None, contents: Contents | None) -> Sited:
         if config is None:
             return Sited(Site("environment"))
         if isinstance(config, (Settings, Mapping)):
             document: Sited = sited(config)
             return document
-        paths = [config] if isinstance(config, (str, Path)) else config
-        return self._reader.read([Path(path) for path in paths])
+        return self._reader.read(contents or read_contents(paths_of(config)))
 
     def _claimed_by_tenants(self, tenants: Sited) -> dict[str, list[Problem]]:
         """Take the problems that stand inside one tenant out of those that stop everything."""
         claimed: dict[str, list[Problem]] = {}
-        for problem in list(self._problems):
+        others: list[Problem] = []
+        for problem in self._problems:
             owner = owner_of(problem, tenants)
-            if owner is not None:
-                self._problems.remove(problem)
-                claimed.setdefault(owner, []).append(problem)
+            (others if owner is None else claimed.setdefault(owner, [])).append(problem)
+        self._problems[:] = others
         return claimed
 
     def _settings(self, whole: Sited) -> Settings:
@@ -125,26 +162,28 @@ class _Loading:
 
     def _finished(
         self,
-        settings: Settings,
+        registry: RegistrySettings,
         sources: Mapping[str, DeclaredSource],
-        tenants: TenantReader,
+        roster: Roster,
+        rows: RowReader,
     ) -> Configuration:
         quarantined = {
-            name: tuple(self._presentable(problems)) for name, problems in tenants.broken.items()
+            name: tuple(self._presentable(problems)) for name, problems in roster.broken.items()
         }
-        usable = {
-            name: tenant for name, tenant in tenants.usable.items() if name not in quarantined
-        }
+        usable = {name: tenant for name, tenant in roster.usable.items() if name not in quarantined}
         stopping = list(self._problems)
         missing = not usable and self._tenants_needed
-        if stopping or missing or settings.registry.on_problem == "fail":
+        if stopping or missing or registry.on_problem == "fail":
             stopping += [problem for problems in quarantined.values() for problem in problems]
         if missing and not stopping:
             stopping.append(self._no_tenants())
         if stopping:
             raise ConfigError(*self._presentable(stopping))
         files = tuple(self._reader.files)
-        return Configuration(settings.registry, sources, usable, quarantined, files)
+        disabled = frozenset(roster.disabled & quarantined.keys())
+        return Configuration(
+            registry, sources, usable, quarantined, disabled, roster.folded, rows, files
+        )
 
     def _no_tenants(self) -> Problem:
         site = Site(str(self._reader.files[0])) if self._reader.files else None
@@ -152,7 +191,9 @@ class _Loading:
         return Problem("the configuration has no tenants", "tenants", site, hint)
 
     def _presentable(self, problems: list[Problem]) -> list[Problem]:
-        return without_repeats(with_excerpts(problems, self._reader.texts))
+        spoken = {problem.site.file for problem in problems if problem.site is not None}
+        lines = {file: self._reader.lines(file) for file in spoken}
+        return without_repeats(with_excerpts(problems, lines))
 
 
 def _whole(document: Sited, over: Sited) -> Sited:

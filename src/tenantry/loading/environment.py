@@ -1,4 +1,4 @@
-"""What variables say: `${NAME}` in files, `TENANTRY_...` over files, and the SDK's own names."""
+"""What variables say: `${NAME}` in files, and `TENANTRY_...` over files."""
 
 from __future__ import annotations
 
@@ -47,6 +47,9 @@ def expander(environ: Mapping[str, str], problems: list[Problem]) -> Callable[[s
                 problems.append(Problem(message, site=site))
                 return ""
             found = environ.get(name) or default
+            if found is not None and not is_text(found):
+                problems.append(Problem(f"variable {name} is not UTF-8 (not shown)", site=site))
+                return ""
             if found is None:
                 message = f"variable {name} is not set, or empty"
                 hint = f"set it, or give a default: ${{{name}:-...}}"
@@ -71,9 +74,25 @@ def read_environment(environ: Mapping[str, str], document: Sited, problems: list
             continue
         segments = variable[len(PREFIX) :].split("__")
         top = _top_level(segments[0], variable, problems)
-        if top is not None:
+        if not is_text(variable):
+            problems.append(_misnamed(variable))
+        elif top is not None:
             _Placing(variable, environ[variable], document, problems).place(root, top, segments[1:])
     return root
+
+
+def is_text(word: str) -> bool:
+    """Say whether a text is one: bytes of the environment that are not UTF-8 become surrogates."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _misnamed(variable: str) -> Problem:
+    shown = variable.encode(errors="backslashreplace").decode()
+    return Problem("the variable's name is not UTF-8", site=Site(f"env {shown}"))
 
 
 def _top_level(segment: str, variable: str, problems: list[Problem]) -> str | None:
@@ -123,8 +142,8 @@ class _Placing:
         path = [top]
         guide: Any = self._document.get(top)
         for depth, segment in enumerate(segments):
-            keys = self._known_keys(path, guide, depth)
-            found = next((key for key in keys if folded(key) == folded(segment)), None)
+            keys, meant = self._known_keys(path, guide, depth), folded(segment)
+            found = next((key for key in keys if folded(key) == meant), None)
             if found is None and top in ("tenants", "profiles") and depth == 0 and keys:
                 self._unmatched(top, segment, keys)
                 return None
@@ -149,7 +168,8 @@ class _Placing:
         self._problems.append(Problem(message, site=self._site, hint=hint))
 
     def _value(self, path: list[str]) -> object:
-        if _is_secret(path) and not self._text.lstrip().startswith("{"):
+        plain = is_text(self._text) and not self._text.lstrip().startswith("{")
+        if plain and _is_secret(path):
             return SecretStr(self._text)
         before = len(self._problems)
         value = read_yaml(self._text, str(self._site), self._problems)
@@ -173,40 +193,3 @@ def _is_secret(path: list[str]) -> bool:
         return True
     header = path[-2] == "default_headers" and path[-1].casefold() in CREDENTIAL_HEADERS
     return header or path[-1] in _SECRET_KEYS
-
-
-# The SDK's own variables, for a tenant that says `inherit_environment`.
-_INHERITED = {
-    "openai": {"OPENAI_API_KEY": "api_key", "OPENAI_BASE_URL": "base_url"},
-    "azure": {
-        "AZURE_OPENAI_API_KEY": "api_key",
-        "AZURE_OPENAI_AD_TOKEN": "azure_ad_token",
-        "AZURE_OPENAI_ENDPOINT": "azure_endpoint",
-        "OPENAI_API_VERSION": "api_version",
-    },
-}
-_INHERITED_ALWAYS = {
-    "OPENAI_ADMIN_KEY": "admin_api_key",
-    "OPENAI_ORG_ID": "organization",
-    "OPENAI_PROJECT_ID": "project",
-    "OPENAI_WEBHOOK_SECRET": "webhook_secret",
-}
-
-
-def inherited(environ: Mapping[str, str], provider: str) -> Sited:
-    """Return the layer that the SDK's own variables make; secrets become `{env: NAME}`."""
-    layer = Sited(Site("environment"))
-    names = {**_INHERITED_ALWAYS, **_INHERITED[provider]}
-    if provider == "azure" and environ.get("AZURE_OPENAI_AD_TOKEN"):
-        names.pop("AZURE_OPENAI_API_KEY")  # the SDK's own precedence
-    for variable, key in names.items():
-        if environ.get(variable):
-            site = Site(f"env {variable}")
-            secret = sited({"env": variable}, site)
-            layer.put(key, secret if key in _SECRET_KEYS else environ[variable], site)
-    headers = environ.get("OPENAI_CUSTOM_HEADERS")
-    if headers:
-        site = Site("env OPENAI_CUSTOM_HEADERS")
-        pairs = (line.partition(":") for line in headers.split("\n") if ":" in line)
-        layer.put("default_headers", sited({k.strip(): v.strip() for k, _, v in pairs}, site), site)
-    return layer

@@ -61,11 +61,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, SecretStr):
         return REDACTED
     if isinstance(value, Mapping):
-        pairs = (
-            f"{key}: {REDACTED if key == 'literal' else _shown(inner)}"
-            for key, inner in value.items()
-        )
-        return "{" + ", ".join(pairs) + "}"
+        return "{" + ", ".join(f"{key}: {_inside(key, each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_shown(inner) for inner in value) + "]"
     if isinstance(value, bool):
@@ -73,6 +69,16 @@ def _shown(value: Any) -> str:
     if callable(value):  # the text of a partial() shows its arguments
         return str(getattr(value, "__name__", type(value).__name__))
     return "null" if value is None else str(value)
+
+
+def _inside(source: str, said: Any) -> str:
+    """Return what a reference says of its source; a program's arguments may be secrets too."""
+    if source == "literal":
+        return REDACTED
+    if source != "command":
+        return _shown(said)
+    argv = said.get("argv") if isinstance(said, Mapping) else said
+    return f"[{argv[0]}, ...]" if isinstance(argv, (list, tuple)) and argv else REDACTED
 
 
 def _default(value: Any) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tenantry.errors import Problem
-from tenantry.loading.environment import inherited
+from tenantry.loading.inherited import inherited, inherited_connection
 from tenantry.loading.problems import nearest
 from tenantry.loading.values import Sited
 from tenantry.settings.tenant import AZURE_ONLY, OPENAI_ONLY, SLOTS, TIMEOUT_PARTS
@@ -20,28 +20,43 @@ MERGED_KEY_BY_KEY = frozenset(
 NOT_SETTINGS = frozenset({"profile", "endpoints"})
 
 
+_SLOT_KEYS = frozenset(key for slot in SLOTS for key in slot)
+# Of all other keys the nearest value stands as it is.
+_SPECIAL = MERGED_KEY_BY_KEY | NOT_SETTINGS
+
+
 def layered(layers: Iterable[Sited]) -> Sited:
     """Merge layers, farthest first, with the place of every value kept."""
     result = Sited()
     for layer in layers:
-        _displace(result, layer)
-        for key, value in layer.items():
-            if key not in NOT_SETTINGS:
-                _lay(result, key, value, layer)
-        result.site = layer.site
+        lay(result, layer)
     return result
+
+
+def lay(result: Sited, layer: Sited) -> None:
+    """Lay one more layer over what is merged so far."""
+    result.move_to(layer.file)
+    result.place = layer.place
+    if not _SLOT_KEYS.isdisjoint(layer):
+        _displace(result, layer)
+    for key, value in layer.items():
+        if value is None or key in _SPECIAL:
+            _lay(result, key, value, layer)
+        else:
+            result[key] = value
+            result.places[key] = layer.places[key]
 
 
 def said_twice(layer: Sited, path: str) -> Iterator[Problem]:
     """Find what one layer says twice: two keys of one slot, one header in two spellings."""
-    for slot in SLOTS:
+    for slot in () if _SLOT_KEYS.isdisjoint(layer) else SLOTS:
         first, *others = [key for key in slot if layer.get(key) is not None] or [""]
         for key in others:
             message = f"{first} and {key} say the same thing twice: keep one of them"
             hint = f"{first} is said at {layer.sites[first]}"
             yield Problem(message, f"{path}.{key}", layer.sites[key], hint)
     headers = layer.get("default_headers")
-    if not isinstance(headers, Sited):
+    if not isinstance(headers, Sited) or len(headers) == 1:
         return
     seen: dict[str, str] = {}
     for name in headers:
@@ -68,33 +83,35 @@ def _displace(result: Sited, layer: Sited) -> None:
 
 
 def _lay(result: Sited, key: str, value: Any, layer: Sited) -> None:
-    site = layer.sites[key]
-    if key == "timeout":
+    if key in NOT_SETTINGS:
+        return
+    if key == "timeout" and not isinstance(value, Sited):
         value = _timeout_parts(value, layer)
-    if key in MERGED_KEY_BY_KEY and isinstance(value, Sited):
-        before = result.get(key)
-        farther = before if isinstance(before, Sited) else Sited()
-        result.put(key, _merged(farther, value, key), site)
-    elif value is None:
+    if value is None:
         result.take(key)
-    else:
-        result.put(key, value, site)
-
-
-def _timeout_parts(value: Any, layer: Sited) -> Any:
-    """A bare number, or null for no limit, is said of all four parts."""
+        return
     if isinstance(value, Sited):
-        return value
-    site = layer.sites["timeout"]
-    parts = Sited(site)
+        before = result.get(key)
+        value = _merged(before if isinstance(before, Sited) else Sited(), value, key)
+    result[key] = value
+    result.places[key] = layer.places[key]
+
+
+def _timeout_parts(value: Any, layer: Sited) -> Sited:
+    """A bare number, or null for no limit, is said of all four parts."""
+    parts = Sited.within(layer.file, layer.places["timeout"])
     for part in TIMEOUT_PARTS:
-        parts.put(part, value, site)
+        parts[part] = value
+        parts.places[part] = parts.place
     return parts
 
 
 def _merged(farther: Sited, nearer: Sited, key: str) -> Sited:
+    if not farther and None not in nearer.values():
+        return nearer
     result = farther.copy()
-    result.site = nearer.site
+    result.move_to(nearer.file)
+    result.place = nearer.place
     for inner, value in nearer.items():
         if key == "default_headers":
             for same in [name for name in result if name.casefold() == inner.casefold()]:
@@ -102,7 +119,8 @@ def _merged(farther: Sited, nearer: Sited, key: str) -> Sited:
         if value is None and key != "timeout":
             result.take(inner)
         else:
-            result.put(inner, value, nearer.sites[inner])
+            result[inner] = value
+            result.places[inner] = nearer.places[inner]
     return result
 
 
@@ -115,15 +133,17 @@ class Profiles:
         for name in profiles:
             self._unfold(name, (), problems)
 
-    def layers(self, layer: Sited, path: str, problems: list[Problem]) -> list[Sited]:
+    def layers(self, layer: Sited, path: str, problems: list[Problem]) -> tuple[Sited, ...]:
         """Return the layers of the profiles that `layer` names, farthest first."""
+        if "profile" not in layer:
+            return ()
         found: list[Sited] = []
         for name in profile_names(layer):
             if name in self._profiles:
                 found += self._unfolded.get(name, ())
             else:
                 problems.append(self._unknown(name, layer, f"{path}.profile"))
-        return found
+        return tuple(found)
 
     def each(self) -> Iterator[tuple[str, Sited]]:
         """Return what every profile itself says, by its path."""
@@ -182,28 +202,33 @@ class Stack:
         self._defaults = defaults
         self._profiles = profiles
         self._environ = environ
+        self._unders: dict[tuple[tuple[int, ...], bool], _Under] = {}
 
     def tenant(
         self, path: str, said: Sited, over: Sited, endpoint: str, problems: list[Problem]
     ) -> Sited:
         """Merge everything that speaks of one tenant, or of one endpoint of it."""
-        layers = [*self._profile_layers(path, said, over, problems), said]
-        variables = [over]
+        farther = self._profile_layers(path, said, over, problems)
+        nearer, variables = [said], [over]
         own = [(path, said), (path, over)]
         if endpoint:
             within = f"{path}.endpoints.{endpoint}"
             inner, inner_over = (_endpoint(layer, endpoint) for layer in (said, over))
             naming = inner_over if "profile" in inner_over else inner
-            layers += [*self._profiles.layers(naming, within, problems), inner]
+            nearer += [*self._profiles.layers(naming, within, problems), inner]
             variables.append(inner_over)
             own += [(within, inner), (within, inner_over)]
         for where, layer in own:
-            problems += said_twice(layer, where)
-        return self._with_defaults([*layers, *variables], said, problems)
+            if layer:
+                problems += said_twice(layer, where)
+        result = self._with_defaults(farther, [*nearer, *variables], problems)
+        result.move_to(said.file)
+        result.place = said.place
+        return result
 
     def _profile_layers(
         self, path: str, said: Sited, over: Sited, problems: list[Problem]
-    ) -> list[Sited]:
+    ) -> tuple[Sited, ...]:
         naming = next((layer for layer in (over, said) if "profile" in layer), None)
         if naming is None:
             return self._profiles.layers(self._defaults, "defaults", problems)
@@ -225,16 +250,48 @@ class Stack:
         yield "defaults", self._defaults
         yield from self._profiles.each()
 
-    def _with_defaults(self, layers: list[Sited], said: Sited, problems: list[Problem]) -> Sited:
+    def _with_defaults(
+        self, farther: tuple[Sited, ...], nearer: list[Sited], problems: list[Problem]
+    ) -> Sited:
+        layers = [*farther, *nearer]
         azure = _nearest("provider", [self._defaults, *layers]) == "azure"
-        defaults = without(self._defaults, OPENAI_ONLY if azure else AZURE_ONLY)
-        problems += said_twice(defaults, "defaults")
-        farther = [self._base, defaults]
+        under = self._under(farther, azure=azure)
+        problems += under.problems
         if _nearest("inherit_environment", layers) is True:
-            farther.append(inherited(self._environ, "azure" if azure else "openai"))
-        result = layered([*farther, *layers])
-        result.site = said.site
+            return self._inheriting(layers, azure=azure)
+        result = under.beneath(nearer[0])
+        for layer in nearer:
+            if layer:
+                lay(result, layer)
         return result
+
+    def _under(self, profiles: tuple[Sited, ...], *, azure: bool) -> _Under:
+        """Merge what tenants have in common once; thousands lie over the same few profiles."""
+        key = (tuple(map(id, profiles)), azure)
+        if key not in self._unders:
+            defaults = without(self._defaults, OPENAI_ONLY if azure else AZURE_ONLY)
+            merged = layered([self._base, defaults, *profiles])
+            problems = tuple(said_twice(defaults, "defaults"))
+            self._unders[key] = _Under(merged, merged.copy(), problems)
+            self._unders[key].elsewhere.move_to("")
+        return self._unders[key]
+
+    def _inheriting(self, layers: list[Sited], *, azure: bool) -> Sited:
+        defaults = without(self._defaults, OPENAI_ONLY if azure else AZURE_ONLY)
+        farther = [self._base, defaults, inherited(self._environ, "azure" if azure else "openai")]
+        so_far = layered([*farther, *layers])
+        return layered([*farther, inherited_connection(self._environ, so_far), *layers])
+
+
+class _Under(NamedTuple):
+    """What lies under many tenants, merged, and what is wrong with it."""
+
+    merged: Sited
+    elsewhere: Sited  # the same for tenants of other files: all its places are made
+    problems: tuple[Problem, ...]
+
+    def beneath(self, said: Sited) -> Sited:
+        return (self.merged if said.file == self.merged.file else self.elsewhere).copy()
 
 
 def endpoint_names(*layers: Sited) -> list[str]:

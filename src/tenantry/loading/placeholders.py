@@ -22,7 +22,6 @@ PLACES = frozenset(
         "azure_ad_token",
         "azure_ad_token_provider",
         "webhook_secret",
-        "workload_identity",
         "base_url",
         "azure_endpoint",
         "organization",
@@ -32,22 +31,38 @@ PLACES = frozenset(
     }
 )
 # Of these, only the secret references inside.
-_REFERENCES_ONLY = {"tls": ("certificate", "key"), "proxy": ("password",)}
+_REFERENCES_ONLY = {
+    "workload_identity": ("subject_token",),
+    "tls": ("certificate", "key"),
+    "proxy": ("password",),
+}
 _PLACEHOLDER = re.compile(r"\{(tenant|labels\.[^{}]*)\}")
+
+
+_IN_ORDER = sorted(PLACES)
 
 
 def filled(merged: Sited, tenant: str, problems: list[Problem]) -> Sited:
     """Fill in the placeholders of one tenant's merged settings; labels are percent-quoted."""
     labels = merged.get("labels")
     filling = _Filling(tenant, labels if isinstance(labels, Sited) else {}, problems)
-    for key in sorted(PLACES & merged.keys()):
-        filling.path, filling.site = f"tenants.{tenant}.{key}", merged.sites[key]
-        merged[key] = filling.fill(merged[key])
+    for key in _IN_ORDER:
+        if key in merged and _has_braces(merged[key]):
+            filling.path, filling.site = f"tenants.{tenant}.{key}", merged.sites[key]
+            merged[key] = filling.fill(merged[key])
     for key, inside in _REFERENCES_ONLY.items():
         group = merged.get(key)
-        if isinstance(group, Sited):
+        if isinstance(group, Sited) and _has_braces(group):
             merged[key] = filling.within(group, f"tenants.{tenant}.{key}", inside)
     return merged
+
+
+def _has_braces(value: Any) -> bool:
+    if isinstance(value, str):
+        return "{" in value
+    if isinstance(value, Sited):
+        return any(map(_has_braces, value.values()))
+    return isinstance(value, list) and any(map(_has_braces, value))
 
 
 class _Filling:

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
 from tenantry.errors import Problem
-from tenantry.loading.allow import disallowed
-from tenantry.loading.layers import endpoint_names, layered, only_on_tenants
+from tenantry.loading.layers import endpoint_names, only_on_tenants
 from tenantry.loading.placeholders import filled
 from tenantry.loading.problems import found_by
 from tenantry.loading.values import Sited
-from tenantry.settings import AllowSettings, References, TenantSettings, folded
-from tenantry.settings.tenant import AZURE_ONLY, OPENAI_ONLY, TENANT_NAME
+from tenantry.settings import (
+    Model,
+    PoolSettings,
+    ReferenceOptions,
+    References,
+    RefreshSettings,
+    SecretReference,
+    TenantSettings,
+    TimeoutSettings,
+)
+from tenantry.settings.tenant import AZURE_ONLY, CREDENTIAL_KEYS, OPENAI_ONLY, TENANT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tenantry.errors import Site
+    from tenantry.loading.allow import Allowance, OwnPlaces
     from tenantry.loading.layers import Stack
 
 
@@ -34,102 +43,43 @@ class Tenant:
 
 
 class TenantReader:
-    """Reads all tenants of one configuration into `usable` and `broken`."""
+    """Reads tenants one by one; what it keeps is immutable, so that threads may share it.
 
-    def __init__(
-        self,
-        stack: Stack,
-        references: References,
-        allow: AllowSettings,
-        problems: list[Problem],
-    ) -> None:
+    `allowance` says what a tenant itself may point at.
+    """
+
+    def __init__(self, stack: Stack, references: References, allowance: Allowance) -> None:
         self._stack = stack
         self._references = references
-        self._allow = allow
-        self._problems = problems
-        self._shared: set[tuple[str, Site | None]] = set()  # faults that every tenant would repeat
-        self.usable: dict[str, Tenant] = {}
-        self.broken: dict[str, list[Problem]] = {}
+        self._allowance = allowance
+        self._parts = _Parts()
 
-    def read(self, tenants: Sited, over: Sited) -> None:
-        self._check_shared_layers()
-        self._check_names(tenants, over)
-        for name in [*tenants, *(name for name in over if name not in tenants)]:
-            problems: list[Problem] = []
-            tenant = self._tenant(name, tenants, over, problems)
-            if tenant is not None and not problems:
-                self.usable[name] = tenant
-            else:
-                self.broken[name] = [each for each in problems if _fault(each) not in self._shared]
-
-    def _check_shared_layers(self) -> None:
-        """Find what is wrong with defaults and profiles themselves, whoever uses them."""
-        found = self._stack.faults()
-        for path, layer in self._stack.shared():
-            merged = layered([layer])
-            try:
-                TenantSettings.model_validate(merged, context=self._references)
-            except ValidationError as error:
-                # What stands at no key, such as a missing credential, is for tenants to mend.
-                problems = found_by(error, merged, path, TenantSettings)
-                found += [problem for problem in problems if problem.path != path]
-        self._problems += found
-        self._shared = {_fault(problem) for problem in self._problems}
-
-    def _check_names(self, tenants: Sited, over: Sited) -> None:
-        seen: dict[str, str] = {}
-        for name in [*tenants, *over]:
-            site = tenants.sites.get(name) or over.sites[name]
-            twin = seen.setdefault(folded(name), name)
-            if twin != name:
-                message = (
-                    f"{name!r} and {twin!r} are the same name once case and `-_.` are folded:"
-                    " two tenants could meet in one variable or file"
-                )
-                hint = f"{twin!r} is at {tenants.sites.get(twin) or over.sites[twin]}"
-                self._problems.append(Problem(message, f"tenants.{name}", site, hint))
-
-    def _tenant(
-        self, name: str, tenants: Sited, over: Sited, problems: list[Problem]
+    def read(
+        self, name: str, said: Sited, over: Sited, own: OwnPlaces, problems: list[Problem]
     ) -> Tenant | None:
-        path = f"tenants.{name}"
-        site = tenants.sites.get(name) or over.sites[name]
-        if not TENANT_NAME.fullmatch(name) or ".." in name:
-            message = "a tenant's name is 1 to 128 letters, digits and ._- without `..`"
-            problems.append(Problem(message, path, site))
-            return None
-        own: list[Sited] = []
-        for layer in (tenants, over):
-            said = layer.get(name)
-            said = Sited(site) if said is None else said
-            if not isinstance(said, Sited):
-                problems.append(Problem("is not a mapping", path, layer.sites[name]))
-                return None
-            problems += _misshapen_endpoints(said, path)
-            own.append(said)
-        return self._whole(name, own[0], own[1], problems)
-
-    def _whole(self, name: str, said: Sited, over: Sited, problems: list[Problem]) -> Tenant | None:
+        """Read what lies under, in and over one tenant; what is wrong is added to `problems`."""
         merged: dict[str, Sited] = {}
         settings: dict[str, TenantSettings] = {}
-        own = set(_own_sites(said, over))
+        for layer in (said, over):
+            problems += _misshapen_endpoints(layer, f"tenants.{name}")
         for endpoint in ["", *endpoint_names(said, over)]:
             found: list[Problem] = []
-            merged[endpoint] = self._merged(name, said, over, endpoint, found)
+            merged[endpoint] = self.merged(name, said, over, endpoint, found)
             read = self._settings(name, merged[endpoint], endpoint, found)
             if read is not None:
                 settings[endpoint] = read
-                found += disallowed(self._allow, name, read, merged[endpoint], own)
+                found += self._allowance.disallowed(name, read, merged[endpoint], own)
             # An endpoint repeats the faults of the tenant that it lies over.
-            known = {_fault(problem) for problem in problems}
-            problems += [problem for problem in found if _fault(problem) not in known]
+            known = {fault_of(problem) for problem in problems} if found else ()
+            problems += [problem for problem in found if fault_of(problem) not in known]
         if "" not in settings:
             return None
         return Tenant(name, settings.pop(""), settings, merged)
 
-    def _merged(
+    def merged(
         self, name: str, said: Sited, over: Sited, endpoint: str, problems: list[Problem]
     ) -> Sited:
+        """Merge all layers of one tenant, or of one endpoint of it, with placeholders filled in."""
         merged = self._stack.tenant(f"tenants.{name}", said, over, endpoint, problems)
         return filled(merged, name, problems)
 
@@ -138,15 +88,86 @@ class TenantReader:
     ) -> TenantSettings | None:
         path = f"tenants.{name}" + (f".endpoints.{endpoint}" if endpoint else "")
         try:
-            settings = TenantSettings.model_validate(merged, context=self._references)
+            said = self._parts.put_into(merged)
+            settings = TenantSettings.model_validate(said, context=self._references)
         except ValidationError as error:
             problems += found_by(error, merged, path, TenantSettings)
+            problems += self._missing(error, merged, path)
             return None
-        problems += _of_the_other_provider(settings, merged, path)
+        foreign = OPENAI_ONLY if settings.provider == "azure" else AZURE_ONLY
+        if not foreign.isdisjoint(merged):
+            problems += _of_the_other_provider(foreign, settings.provider, merged, path)
         return settings
 
+    def _missing(self, error: ValidationError, merged: Sited, path: str) -> list[Problem]:
+        """Find what is missing, which pydantic looks for only where nothing is wrong."""
+        wrong = {str(each["loc"][0]) for each in error.errors(include_url=False) if each["loc"]}
+        if "provider" in wrong or not wrong:
+            return []
+        mended = merged.copy()
+        for key in wrong:
+            mended.take(key)
+            mended.update(_STAND_INS.get(key, {}))
+        try:
+            TenantSettings.model_validate(mended, context=self._references)
+        except ValidationError as second:
+            found = found_by(second, mended, path, TenantSettings)
+            return [problem for problem in found if problem.path == path]
+        return []
 
-def _fault(problem: Problem) -> tuple[str, Site | None]:
+
+class _Parts:
+    """Parts of settings that many tenants say alike: read once, and shared by them all."""
+
+    def __init__(self) -> None:
+        self._read: dict[object, Model] = {}
+
+    def put_into(self, said: Sited) -> dict[str, Any]:
+        """Return what is to be validated, with parts that are right in place of their texts."""
+        result: dict[str, Any] = dict(said)
+        for key, model in _SHARED_PARTS.items():
+            part = said.get(key)
+            if isinstance(part, Sited):
+                result[key] = self._part(model, part)
+        return result
+
+    def _part(self, model: type[Model], part: Sited) -> Model | Sited:
+        # 1, 1.0 and true are equal, and not the same.
+        alike = (model, *part.items(), *map(type, part.values()))
+        try:
+            found = self._read.get(alike)
+            if found is None:
+                found = model.model_validate(part)
+                if len(self._read) < _PARTS_KEPT:
+                    self._read[alike] = found
+        except (TypeError, ValidationError):  # unhashable, or wrong: the whole tenant's errors tell
+            return part
+        return found
+
+
+_SHARED_PARTS: dict[str, type[Model]] = {
+    "timeout": TimeoutSettings,
+    "pool": PoolSettings,
+    "refresh": RefreshSettings,
+}
+_PARTS_KEPT = 10_000
+
+
+# What stands where something wrong was said, so that it does not count as missing.
+_CREDENTIAL = {"admin_api_key": SecretReference("stand-in", ReferenceOptions(), "admin_api_key")}
+_ADDRESS = {"base_url": "https://stand-in.invalid"}
+_STAND_INS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys((*CREDENTIAL_KEYS, "admin_api_key"), _CREDENTIAL),
+    **dict.fromkeys(("azure_endpoint", "base_url"), _ADDRESS),
+    "api_version": {"api_version": "stand-in"},
+}
+
+
+Fault: TypeAlias = "tuple[str, Site | None]"
+
+
+def fault_of(problem: Problem) -> Fault:
+    """Return what makes a problem the same, whichever path it was met on."""
     return problem.message, problem.site
 
 
@@ -167,26 +188,10 @@ def _misshapen_endpoints(layer: Sited, path: str) -> Iterator[Problem]:
             yield Problem("is not a mapping", where, site)
 
 
-def _of_the_other_provider(settings: TenantSettings, merged: Sited, path: str) -> Iterator[Problem]:
-    foreign = OPENAI_ONLY if settings.provider == "azure" else AZURE_ONLY
+def _of_the_other_provider(
+    foreign: frozenset[str], provider: str, merged: Sited, path: str
+) -> Iterator[Problem]:
+    other = "openai" if provider == "azure" else "azure"
     for key in sorted(foreign & merged.keys()):
-        other = "openai" if settings.provider == "azure" else "azure"
-        message = f"{key} is for `provider: {other}`, and this tenant is {settings.provider}"
+        message = f"{key} is for `provider: {other}`, and this tenant is {provider}"
         yield Problem(message, f"{path}.{key}", merged.sites[key])
-
-
-def _own_sites(*layers: Sited) -> Iterator[Site]:
-    """Return every place that the tenant itself spoke at."""
-    for layer in layers:
-        for key, site in layer.sites.items():
-            yield site
-            if isinstance(layer[key], Sited):
-                yield from _own_sites(layer[key])
-
-
-def owner_of(problem: Problem, tenants: Mapping[str, object]) -> str | None:
-    """Return the tenant within whose settings a problem stands, if it stands within one."""
-    top, *steps = problem.path.split(".")
-    # A name may have dots, so that the longest one that fits is meant.
-    names = (".".join(steps[:end]) for end in range(len(steps), 0, -1))
-    return next((name for name in names if top == "tenants" and name in tenants), None)

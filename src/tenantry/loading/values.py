@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import count
-from typing import Any
+from typing import Any, Self, TypeAlias
 
 from pydantic import BaseModel
 
@@ -13,31 +13,94 @@ from tenantry.errors import Site
 
 CODE = Site("in code")
 
+# Ten thousand tenants say some hundred thousand keys: where in its own file a mapping says a key
+# is one number, see `place_at`, and becomes a `Site` when somebody asks.
+Place: TypeAlias = int | Site
+
+_COLUMN_BITS = 32
+
+
+def place_at(line: int, column: int) -> int:
+    """Return the place at a line and column, both from 0, of a mapping's own file."""
+    return line << _COLUMN_BITS | column
+
 
 class Sited(dict[str, Any]):
     """A mapping of the configuration; `sites` has the place of each key, `site` its own."""
 
-    __slots__ = ("site", "sites")
+    __slots__ = ("file", "place", "places")
 
     def __init__(self, site: Site = CODE) -> None:
         super().__init__()
-        self.site = site
-        self.sites: dict[str, Site] = {}
+        self.file = site.file
+        self.place: Place = site
+        self.places: dict[str, Place] = {}
+
+    @classmethod
+    def within(cls, file: str, place: Place) -> Self:
+        """Return an empty mapping that begins at a place of a file."""
+        values = cls.__new__(cls)
+        values.file = file
+        values.place = place
+        values.places = {}
+        return values
+
+    @property
+    def site(self) -> Site:
+        return self.site_at(self.place)
+
+    @site.setter
+    def site(self, site: Site) -> None:
+        self.place = site
+
+    @property
+    def sites(self) -> Sites:
+        return Sites(self)
 
     def put(self, key: str, value: object, site: Site) -> None:
         self[key] = value
-        self.sites[key] = site
+        self.places[key] = site
 
     def take(self, key: str) -> None:
         self.pop(key, None)
-        self.sites.pop(key, None)
+        self.places.pop(key, None)
 
     def copy(self) -> Sited:
         """Return a mapping of its own that shares the values."""
-        twin = Sited(self.site)
+        twin = Sited.__new__(Sited)
         twin.update(self)
-        twin.sites.update(self.sites)
+        twin.file = self.file
+        twin.place = self.place
+        twin.places = self.places.copy()
         return twin
+
+    def move_to(self, file: str) -> None:
+        """Become a mapping of another file; what was said elsewhere keeps its place."""
+        if file != self.file:
+            self.place, self.places = self.site, dict(self.sites)
+            self.file = file
+
+    def site_at(self, place: Place) -> Site:
+        if isinstance(place, Site):
+            return place
+        line, column = place >> _COLUMN_BITS, place & (1 << _COLUMN_BITS) - 1
+        return Site(self.file, line + 1, column + 1)
+
+
+class Sites(Mapping[str, Site]):
+    """The places of a mapping's keys, as they are at the moment."""
+
+    def __init__(self, values: Sited) -> None:
+        self._values = values
+
+    def __getitem__(self, key: str) -> Site:
+        return self._values.site_at(self._values.places[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values.places)
+
+    def __len__(self) -> int:
+        return len(self._values.places)
 
 
 def sited(value: object, site: Site = CODE) -> Any:

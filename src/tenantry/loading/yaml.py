@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from tenantry.errors import Problem, Site
-from tenantry.loading.values import Sited
+from tenantry.loading.values import Sited, place_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +34,8 @@ _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-# As many digits as Python reads and writes; what is longer stays text, so that no digit is lost.
-_INTEGER = re.compile(r"[-+]?[0-9]{1,4300}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}")
+# As many digits as a float can hold; what is longer stays text, so that no digit is lost.
+_INTEGER = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,20}|0x[0-9a-fA-F]{1,16}")
 _FLOAT = re.compile(
     r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]{1,3})?|[0-9]+[eE][-+]?[0-9]{1,3})"
 )
@@ -105,21 +105,23 @@ class _Builder:
         self._expand = expand
         self._anchors: dict[str, _Anchored] = {}
         self._path: list[str] = []
+        self._words: dict[str, str] = {}  # ten thousand tenants say the same few keys
         self._nodes = 0
         self._deepest = 0
 
     def build(self, text: str) -> object:
         loader = Loader(text)
+        self._next: Callable[[], Any] = loader.get_event
         try:
             root = None
             documents = 0
-            while (event := loader.get_event()) is not None:
+            while (event := self._next()) is not None:
                 if type(event) is yaml.DocumentStartEvent:
                     documents += 1
                     if documents > 1:
                         message = "a second document starts here: one file is one document"
                         raise _TooMuchError(message, self._site(event))
-                    root = self._node(loader, loader.get_event(), 0)
+                    root = self._node(self._next(), 0)
             return root
         finally:
             loader.dispose()
@@ -128,24 +130,27 @@ class _Builder:
         mark = event.start_mark
         return Site(self._file, mark.line + 1, mark.column + 1)
 
-    def _node(self, loader: Any, event: Any, depth: int) -> object:
+    def _node(self, event: Any, depth: int) -> object:
         kind = type(event)
-        self._count(1, event)
-        if kind is yaml.ScalarEvent:
-            value = self._scalar(event)
-            if event.anchor is not None:
-                self._anchors[event.anchor] = _Anchored(value, 1, 0)
-            return value
-        if kind is yaml.AliasEvent:
+        if kind is _Alias:
             return self._alias(event, depth)
-        self._descend(depth + 1, event)
-        read = self._mapping if kind is yaml.MappingStartEvent else self._sequence
+        if kind is not _Scalar:
+            return self._collection(event, depth + 1)
+        value = self._scalar(event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = _Anchored(value, 1, 0)
+        return value
+
+    def _collection(self, event: Any, depth: int) -> object:
+        read = self._mapping if type(event) is yaml.MappingStartEvent else self._sequence
         if event.anchor is None:
-            return read(loader, event, depth + 1)
+            self._descend(depth, event)
+            return read(event, depth)
         nodes, deepest = self._nodes, self._deepest
-        self._deepest = depth + 1
-        value = read(loader, event, depth + 1)
-        size, height = self._nodes - nodes + 1, self._deepest - depth
+        self._deepest = 0
+        self._descend(depth, event)
+        value = read(event, depth)
+        size, height = self._nodes - nodes, self._deepest - depth + 1
         self._anchors[event.anchor] = _Anchored(value, size, height)
         self._deepest = max(deepest, self._deepest)
         return value
@@ -176,37 +181,48 @@ class _Builder:
     def _problem(self, message: str, site: Site, hint: str = "") -> None:
         self._problems.append(Problem(message, ".".join(self._path), site, hint))
 
-    def _sequence(self, loader: Any, event: Any, depth: int) -> list[object]:
+    def _sequence(self, start: Any, depth: int) -> list[object]:
         items: list[object] = []
-        while type(event := loader.get_event()) is not yaml.SequenceEndEvent:
-            items.append(self._node(loader, event, depth))
+        while type(event := self._next()) is not yaml.SequenceEndEvent:
+            items.append(self._node(event, depth))
+        self._count(1 + len(items), start)
         return items
 
-    def _mapping(self, loader: Any, event: Any, depth: int) -> Sited:
-        result = Sited(self._site(event))
+    def _mapping(self, start: Any, depth: int) -> Sited:
+        begins = start.start_mark
+        result = Sited.within(self._file, place_at(begins.line, begins.column))
+        places, path, next_event = result.places, self._path, self._next
         merged: list[object] = []
-        while type(event := loader.get_event()) is not yaml.MappingEndEvent:
-            site = self._site(event)
-            is_merge = type(event) is yaml.ScalarEvent and event.value == "<<" and event.implicit[0]
-            key = self._key(self._node(loader, event, depth), event)
-            self._path.append("<<" if is_merge else key)
-            value = self._node(loader, loader.get_event(), depth)
-            if is_merge:
+        while type(event := next_event()) is not _MappingEnd:
+            key = self._key(event, depth)
+            path.append(key)
+            said = next_event()
+            plain = type(said) is _Scalar and said.anchor is None
+            value = self._scalar(said) if plain else self._node(said, depth)
+            if key == "<<" and type(event) is _Scalar and event.implicit[0]:
                 merged += value if isinstance(value, list) else [value]
-            elif key in result:
-                self._problem(f"key {key!r} was said before, at {result.sites[key]}", site)
+            elif key in places:
+                message = f"key {key!r} was said before, at {result.sites[key]}"
+                self._problem(message, self._site(event))
             else:
-                result.put(key, value, site)
-            self._path.pop()
+                mark: Any = event.start_mark
+                result[key] = value
+                places[key] = place_at(mark.line, mark.column)
+            path.pop()
         for other in merged:
             self._merge(result, other)
+        self._count(1 + 2 * len(places), start)
         return result
 
-    def _key(self, key: object, event: Any) -> str:
+    def _key(self, event: Any, depth: int) -> str:
+        if type(event) is _Scalar and event.anchor is None:
+            # As it is written: a tenant may be called 42, 007 or null.
+            text: str = event.value
+            return self._text(text, event) if "$" in text else self._words.setdefault(text, text)
+        key = self._node(event, depth)
         if isinstance(key, str):
             return key
-        if type(event) is yaml.ScalarEvent:
-            # As it is written: a tenant may be called 42, 007 or null.
+        if type(event) is _Scalar:
             return str(event.value)
         self._problem("a key is a text: quote it", self._site(event))
         return ""
@@ -217,19 +233,19 @@ class _Builder:
             return
         for key, value in other.items():
             if key not in result:
-                result.put(key, value, other.sites[key])
+                result[key] = value
+                result.places[key] = other.places[key]
 
     def _scalar(self, event: Any) -> object:
         value: str = event.value
-        if not event.implicit[0]:
-            return self._text(value, event) if "$" in value else value
-        if value in _CONSTANTS:
-            return _CONSTANTS[value]
-        if value[0] in _NUMERIC_START:
-            if _INTEGER.fullmatch(value):
-                return int(value, 0) if value[:2] in ("0x", "0o") else int(value)
-            if _FLOAT.fullmatch(value):
-                return float(value)
+        if event.implicit[0]:
+            if value in _CONSTANTS:
+                return _CONSTANTS[value]
+            if value[0] in _NUMERIC_START:
+                if _INTEGER.fullmatch(value):
+                    return int(value, 0) if value[:2] in ("0x", "0o") else int(value)
+                if _FLOAT.fullmatch(value):
+                    return float(value)
         return self._text(value, event) if "$" in value else value
 
     def _text(self, value: str, event: Any) -> str:
@@ -240,3 +256,6 @@ class _Builder:
         path = ".".join(self._path)
         self._problems[before:] = [replace(each, path=path) for each in self._problems[before:]]
         return text
+
+
+_Scalar, _Alias, _MappingEnd = yaml.ScalarEvent, yaml.AliasEvent, yaml.MappingEndEvent
