@@ -39,4 +39,6 @@ def test_variables_alone_make_tenants(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_every_file_under_config_is_a_sample() -> None:
     """A sample that no test loads would rot."""
-    assert {*SAMPLES, "environment.env"} == {path.name for path in CONFIG.iterdir()}
+    assert {*SAMPLES, "environment.env", "tenantry.schema.json"} == {
+        path.name for path in CONFIG.iterdir()
+    }

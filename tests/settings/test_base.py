@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from tenantry.freshness import RefreshPolicy
-from tenantry.settings import Model, RefreshSettings, Seconds, folded, invalid
+from tenantry.settings import Model, RefreshSettings, Seconds, folded, invalid, nearest
 from tenantry.settings.base import HttpUrl, WebsocketUrl
 
 
@@ -90,9 +90,12 @@ def test_http_url(url: str) -> None:
         "https://x:99999",
         "https://x:0",
         "https://a:hunter2℀@x",
+        5,
+        None,
+        ["https://x"],
     ],
 )
-def test_no_http_url(url: str) -> None:
+def test_no_http_url(url: object) -> None:
     """What has no host, no port that can be one, or another scheme is refused unseen."""
     assert "is not an http(s) URL" == fault(HttpUrl, url)
 
@@ -103,8 +106,8 @@ def test_websocket_url(url: str) -> None:
     assert url == TypeAdapter[str](WebsocketUrl).validate_python(url)
 
 
-@pytest.mark.parametrize("url", ["https://x", "wss://", "x"])
-def test_no_websocket_url(url: str) -> None:
+@pytest.mark.parametrize("url", ["https://x", "wss://", "x", 5, None])
+def test_no_websocket_url(url: object) -> None:
     """Other schemes are refused."""
     assert "is not a ws(s) URL" == fault(WebsocketUrl, url)
 
@@ -121,7 +124,10 @@ def test_no_websocket_url(url: str) -> None:
 )
 def test_user_information(kind: Any, url: str) -> None:
     """User information would be sent instead of the key."""
-    message = "holds user information, which would be sent instead of the key: leave it out"
+    message = (
+        "holds a user name or password (not shown), which would be sent instead of the key:"
+        " leave it out"
+    )
 
     assert message == fault(kind, url)
 
@@ -150,6 +156,28 @@ def test_folded() -> None:
     """Case and `-_.` do not tell names apart."""
     assert "acme_eu_1" == folded("ACME-eu.1")
     assert folded("straße") == folded("STRASSE")
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("timeuot", ["timeout", "pool"], "did you mean 'timeout'?"),
+        ("API_KEY", ["api_key"], "did you mean 'api_key'?"),
+        ("apiKey", ["api_key", "project"], "did you mean 'api_key'?"),
+        ("azure-eu", ["Azure_EU"], "did you mean 'Azure_EU'?"),
+        ("zzz", ["timeout"], ""),
+        ("timeout", [], ""),
+    ],
+)
+def test_nearest(word: str, known: list[str], hint: str) -> None:
+    """A word that is nearly known is suggested as it is spelled."""
+    assert hint == nearest(word, known)
+
+
+def test_likeness() -> None:
+    """How near a word has to be is the caller's to say."""
+    assert "did you mean 'version'?" == nearest("verison", ["version"])
+    assert "" == nearest("verison", ["version"], likeness=0.9)
 
 
 def test_refresh_policy() -> None:

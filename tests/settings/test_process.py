@@ -17,6 +17,31 @@ def test_empty() -> None:
     assert (None, None) == (settings.allow.origins, settings.allow.secrets)
 
 
+class Placed(dict[str, Any]):
+    """A mapping that knows where it was said."""
+
+
+def test_mappings_stay_themselves() -> None:
+    """A mapping that knows where its values were said is checked, and not copied."""
+    tenants = Placed(acme={"anything": 1})
+    settings = Settings(tenants=tenants, defaults=Placed(a=1))
+
+    assert tenants is settings.tenants
+    assert Placed is type(settings.defaults)
+    assert dict is type(Settings(tenants={"acme": None}).tenants)
+    with pytest.raises(ValidationError):
+        Settings(tenants=Placed(acme=5))
+
+
+def test_nothing_written_is_shown() -> None:
+    """What is kept as it is written may hold a secret, and is in no repr."""
+    layer = {"api_key": {"literal": "hunter2"}}
+    named = {"name": layer}
+    settings = Settings(defaults=layer, profiles=named, tenants=named, sources=named)
+
+    assert "hunter2" not in f"{settings!r}{settings!s}"
+
+
 def test_layers_stay_as_they_are() -> None:
     """Sources, defaults, profiles and tenants are kept as they are written, to be merged later."""
     said: dict[str, Any] = {

@@ -42,6 +42,10 @@ def message(value: object, key: str = "api_key") -> str:
     return str(fault(value, key)["msg"])
 
 
+def hint(value: object) -> str:
+    return str(fault(value)["ctx"]["hint"])
+
+
 def nested(value: object) -> NestedProblems:
     found = fault(value)["ctx"]["error"]
     assert isinstance(found, NestedProblems)
@@ -110,26 +114,38 @@ def test_locator() -> None:
 @pytest.mark.parametrize("value", ["sk-hunter2", "", 5, True, ["sk-hunter2"], b"sk-hunter2"])
 def test_plain_values(value: object) -> None:
     """A plain value is refused without being shown."""
-    assert (
-        "is a secret reference, not a plain value (not shown): write {env: NAME},"
-        " {file: PATH} or {SOURCE: PATH}"
-    ) == message(value)
+    assert "wants a secret reference, not a plain value (not shown)" == message(value)
+    assert "write {env: NAME}, {file: PATH} or {SOURCE: PATH}" == hint(value)
 
 
-@pytest.mark.parametrize("value", [{}, {"env": "A", "file": "B"}, {"hunter2": 1, "x": "hunter2"}])
-def test_exactly_one_key(value: object) -> None:
-    """A reference has exactly one key."""
-    assert (
-        "is a secret reference: a mapping with exactly one key, one of"
-        f" {', '.join(REFERENCES.names())}"
-    ) == message(value)
+PLAIN_HINT = "write {env: NAME}, {file: PATH} or {SOURCE: PATH}"
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"vualt": "x"}, "unknown source vualt: declared or built in are bad, "),
-        ({"sk-hunter2": None}, "unknown source (not shown): declared or built in are bad, "),
+        ({}, PLAIN_HINT),
+        ({"env": "A", "file": "B"}, PLAIN_HINT),
+        ({"hunter2": 1, "x": "hunter2"}, PLAIN_HINT),
+        ({"env": "A", "hunter2": 1}, PLAIN_HINT),
+        ({"env": "A", "field": "b"}, "write the rest inside: {env: {name: ..., field: ...}}"),
+        (
+            {"version": 3, "vault": "a", "mount": "kv"},
+            "write the rest inside: {vault: {path: ..., version: ..., mount: ...}}",
+        ),
+    ],
+)
+def test_exactly_one_key(value: object, said: str) -> None:
+    """A reference has exactly one key; what was likely meant is shown, without a value."""
+    assert "is no secret reference: that is a mapping with one key, its source" == message(value)
+    assert said == hint(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"vualt": "x"}, "unknown source 'vualt'"),
+        ({"sk-hunter2": None}, "names an unknown source (not shown)"),
         ({"entra": {}}, "source 'entra' is not declared: add it under the top-level key `sources`"),
         ({"bad": "x"}, "source 'bad' is declared, but not with a known `type`"),
     ],
@@ -137,6 +153,13 @@ def test_exactly_one_key(value: object) -> None:
 def test_sources(value: object, said: str) -> None:
     """A source is declared or built in; what may be a secret is not taken for its name."""
     assert message(value).startswith(said)
+
+
+def test_source_that_was_meant() -> None:
+    """With an unknown source come those that there are, to suggest the nearest."""
+    assert ("vualt", REFERENCES.names()) == fault({"vualt": "x"})["ctx"]["meant"]
+    assert hint({"vualt": "x"}).startswith("declared or built in are bad, ")
+    assert "meant" not in fault({"sk-hunter2": None})["ctx"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TextIO
 
 import click
 
@@ -54,3 +55,21 @@ def demo(seconds: float, tenants: int, *, as_json: bool) -> None:
     from tenantry.cli.demo import run
 
     sys.exit(exits.OK if run(seconds=seconds, tenants=tenants, as_json=as_json) else exits.PROBLEMS)
+
+
+@tenantry.command()
+@click.option(
+    "--output",
+    type=click.File("w", encoding="utf-8", lazy=False, atomic=True),
+    default="-",
+    help="The file to write; standard output unless said.",
+)
+def schema(output: TextIO) -> None:
+    """Print the JSON Schema of a configuration file, for editors.
+
+    An editor with a YAML language server completes, explains and checks keys where a file begins
+    with `# yaml-language-server: $schema=tenantry.schema.json`.
+    """
+    from tenantry.cli.schema import schema_text
+
+    output.write(schema_text())

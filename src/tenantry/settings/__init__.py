@@ -4,7 +4,13 @@ What a source of secrets may say (how to log in, what a reference looks like) st
 source's own file. Every model is immutable and refuses keys that it does not know.
 """
 
-from tenantry.settings.base import Model, RefreshSettings, Seconds, folded, invalid
+from tenantry.settings.base import Model, RefreshSettings, Seconds, folded, invalid, nearest
+from tenantry.settings.connection import (
+    PoolSettings,
+    ProxySettings,
+    TimeoutSettings,
+    TlsSettings,
+)
 from tenantry.settings.process import AllowSettings, RegistrySettings, Settings
 from tenantry.settings.references import (
     Kind,
@@ -14,14 +20,7 @@ from tenantry.settings.references import (
     SecretReference,
     SourceSettings,
 )
-from tenantry.settings.tenant import (
-    PoolSettings,
-    ProxySettings,
-    TenantSettings,
-    TimeoutSettings,
-    TlsSettings,
-    WorkloadIdentitySettings,
-)
+from tenantry.settings.tenant import TenantSettings, WorkloadIdentitySettings
 
 __all__ = [
     "AllowSettings",
@@ -44,4 +43,5 @@ __all__ = [
     "WorkloadIdentitySettings",
     "folded",
     "invalid",
+    "nearest",
 ]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
+import difflib
 import re
-from typing import Annotated, Literal, LiteralString, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, LiteralString, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from tenantry.freshness import RefreshPolicy
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LONGEST = 1e12  # seconds; what is longer is a slip, and a whole number may not fit into a float
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 
@@ -21,8 +25,19 @@ def folded(name: str) -> str:
     return re.sub(r"[-_.]", "_", name).casefold()
 
 
+def nearest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return "did you mean ...?" where one of `known` is near to `word`, else nothing."""
+    spelled = {folded(each): each for each in known}
+    found = difflib.get_close_matches(folded(word), spelled, 1, likeness)
+    return f"did you mean {spelled[found[0]]!r}?" if found else ""
+
+
 def invalid(message: LiteralString, **facts: object) -> PydanticCustomError:
-    """Return an error for a validator to raise; `message` may name facts in braces."""
+    """Return an error for a validator to raise; `message` may name facts in braces.
+
+    Two facts say what to do: `hint` in words; `meant`, a pair of the word that was said and those
+    that are known, of which the nearest is suggested.
+    """
     return PydanticCustomError("tenantry", message, facts or None)
 
 
@@ -30,41 +45,54 @@ def seconds(value: object) -> float:
     """Read a duration: a number of seconds, or text such as `250ms`, `5s`, `10m`, `1h`, `7d`."""
     if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
         value = float(match[1]) * _UNITS[match[2]]
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= LONGEST:
         return float(value)
     message = "is not a duration: write seconds as a number, or 250ms, 5s, 10m, 1h, 7d"
     raise invalid(message)
 
 
-def _http_url(value: str) -> str:
+def http_url(value: object) -> object:
+    """Refuse what is not an http(s) URL with a host, or holds user information."""
     if not _has_host(value, "http", "https"):
         message = "is not an http(s) URL"
-        raise invalid(message)
+        raise invalid(message, hint="write https://HOST, https://HOST:PORT or https://HOST/PATH")
     return value
 
 
-def _websocket_url(value: str) -> str:
+def _websocket_url(value: object) -> object:
     if not _has_host(value, "ws", "wss"):
         message = "is not a ws(s) URL"
-        raise invalid(message)
+        raise invalid(message, hint="write wss://HOST, wss://HOST:PORT or wss://HOST/PATH")
     return value
 
 
-def _has_host(value: str, *schemes: str) -> bool:
+def _has_host(value: object, *schemes: str) -> bool:
+    if not isinstance(value, str):
+        return False
     try:
         parts = urlsplit(value)
         known = parts.scheme in schemes and parts.hostname is not None and parts.port != 0
     except ValueError:  # its words quote the value
         return False
     if "@" in parts.netloc:
-        message = "holds user information, which would be sent instead of the key: leave it out"
+        message = (
+            "holds a user name or password (not shown), which would be sent instead of the key:"
+            " leave it out"
+        )
         raise invalid(message)
     return known
 
 
-Seconds: TypeAlias = Annotated[float, BeforeValidator(seconds)]
-HttpUrl: TypeAlias = Annotated[str, AfterValidator(_http_url)]
-WebsocketUrl: TypeAlias = Annotated[str, AfterValidator(_websocket_url)]
+# What a value looks like in a JSON Schema, where its model cannot tell; `schema.py` fills it in.
+Seconds: TypeAlias = Annotated[
+    float, BeforeValidator(seconds), WithJsonSchema({"shape": "duration"})
+]
+HttpUrl: TypeAlias = Annotated[
+    str, BeforeValidator(http_url), WithJsonSchema({"shape": "http_url"})
+]
+WebsocketUrl: TypeAlias = Annotated[
+    str, BeforeValidator(_websocket_url), WithJsonSchema({"shape": "websocket_url"})
+]
 
 
 class Model(BaseModel):
@@ -76,11 +104,31 @@ class Model(BaseModel):
 class RefreshSettings(Model):
     """How often secrets are fetched again. Durations in seconds, or with a unit."""
 
-    every: Seconds = 300.0
-    max_stale: Seconds = 86_400.0
-    overlap: Seconds = 3_600.0
-    wait: Seconds = 5.0
-    on_removed: Literal["keep", "drop"] = "keep"
+    every: Seconds = Field(
+        default=300.0,
+        description="How old a secret that does not say when it expires may grow before it is"
+        " fetched again; 5 minutes unless said otherwise.",
+    )
+    max_stale: Seconds = Field(
+        default=86_400.0,
+        description="How much longer a secret is served where it cannot be fetched again; a day"
+        " unless said otherwise.",
+    )
+    overlap: Seconds = Field(
+        default=3_600.0,
+        description="How long the previous value is kept, for a request that the new one is"
+        " refused for; an hour unless said otherwise.",
+    )
+    wait: Seconds = Field(
+        default=5.0,
+        description="How long a caller waits where no usable value is held; 5 seconds unless said"
+        " otherwise.",
+    )
+    on_removed: Literal["keep", "drop"] = Field(
+        default="keep",
+        description="Whether a secret that was removed at its source serves on until max_stale"
+        " (keep, the default) or no longer (drop).",
+    )
 
     def policy(self) -> RefreshPolicy:
         return RefreshPolicy(

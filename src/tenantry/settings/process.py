@@ -6,71 +6,133 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 from tenantry.settings.base import Model, RefreshSettings, Seconds, invalid
 
-_ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.*-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?/?")
+ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.*-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?/?")
 
 
 def _origin(value: str) -> str:
-    if not _ORIGIN.fullmatch(value):
+    if not ORIGIN.fullmatch(value):
         message = "is not an origin: write https://HOST, https://HOST:PORT or https://*.DOMAIN"
         raise invalid(message)
     return value
 
 
-Origin: TypeAlias = Annotated[str, AfterValidator(_origin)]
+Origin: TypeAlias = Annotated[str, AfterValidator(_origin), WithJsonSchema({"shape": "origin"})]
 
 
 class AllowSettings(Model):
-    """What a tenant may point at; where it is not said, files may point anywhere.
+    """What a tenant's own lines may point at; where it is not said, files may point anywhere."""
 
-    `origins` are `https://host[:port]`, in the host `*` stands for any one label or a
-    part of one. `secrets` maps a
-    source to patterns of its locators, in which `{tenant}` is the tenant's name and `*` any text
-    without a slash.
-    """
-
-    origins: tuple[Origin, ...] | None = None
-    secrets: dict[str, tuple[str, ...]] | None = None
+    origins: tuple[Origin, ...] | None = Field(
+        default=None,
+        description="Where requests may go, as https://HOST or https://HOST:PORT; `*` stands for"
+        " one label of the host or a part of one. Anywhere unless said.",
+    )
+    secrets: dict[str, tuple[str, ...]] | None = Field(
+        default=None,
+        description="Which secrets of a source may be named, by source: patterns in which {tenant}"
+        " is the tenant's name and `*` any text without a slash. Any unless the source is listed.",
+    )
 
 
 class RegistrySettings(Model):
     """How the registry behaves in this process."""
 
     on_problem: Literal["quarantine", "fail"] = Field(
-        default="quarantine", description="Whether a tenant's own mistake stops the process."
+        default="quarantine",
+        description="Whether a tenant's own mistake keeps that tenant from being served"
+        " (quarantine, the default) or stops the process (fail).",
     )
     warm: Literal["none", "local", "all"] = Field(
-        default="local", description="Whose secrets are fetched at open: of env and file, or all."
+        default="local",
+        description="Which secrets are fetched when the registry opens: those of variables and"
+        " files (local, the default), all of them, or none.",
     )
     idle_after: Seconds | None = Field(
-        default=600.0, description="Evict a tenant's clients after this long without a request."
+        default=600.0,
+        description="How long a tenant's clients are kept without a request; 10 minutes unless said"
+        " otherwise, null is for ever.",
     )
     max_clients: int = Field(
-        default=10_000, ge=1, description="Tenants' endpoints with built clients at most."
+        default=10_000,
+        ge=1,
+        description="How many endpoints of tenants may have clients at once; 10000 unless said"
+        " otherwise.",
     )
     max_sockets: int | None = Field(
-        default=None, ge=1, description="Sockets at most: above it, idle ones are closed."
+        default=None,
+        ge=1,
+        description="How many sockets may be open before idle ones are closed; half of what the"
+        " system allows the process unless said otherwise.",
     )
     watch: Seconds | None = Field(
-        default=None, description="How often the configuration's files are looked at for changes."
+        default=None,
+        description="How often the configuration's files are looked at for changes; never unless"
+        " said.",
     )
     max_removals: float = Field(
-        default=0.1, ge=0, le=1, description="The share of tenants that one reload may remove."
+        default=0.1,
+        ge=0,
+        le=1,
+        description="The share of tenants that one reload may remove, from 0 to 1; a tenth unless"
+        " said otherwise.",
     )
+
+
+def _as_it_is(value: Mapping[str, Any], check: ValidatorFunctionWrapHandler) -> Mapping[str, Any]:
+    # pydantic would copy it to a dict, which does not know where its values were said.
+    checked: Mapping[str, Any] = check(value)
+    return checked if type(value) is dict else value
+
+
+Entries: TypeAlias = Annotated[Mapping[str, Mapping[str, Any] | None], WrapValidator(_as_it_is)]
+Layer: TypeAlias = Annotated[Mapping[str, Any], WrapValidator(_as_it_is)]
 
 
 class Settings(Model):
     """A whole configuration, as it is written: layers are merged when the registry opens it."""
 
-    version: Literal[1] = 1
-    catalog: Literal["files"] = "files"
-    sources: Mapping[str, Mapping[str, Any] | None] = Field(default_factory=dict)
-    allow: AllowSettings = AllowSettings()
-    refresh: RefreshSettings = RefreshSettings()
-    registry: RegistrySettings = RegistrySettings()
-    defaults: Mapping[str, Any] = Field(default_factory=dict)
-    profiles: Mapping[str, Mapping[str, Any] | None] = Field(default_factory=dict)
-    tenants: Mapping[str, Mapping[str, Any] | None] = Field(default_factory=dict)
+    version: Literal[1] = Field(
+        default=1, description="The version of this format; 1, and may be left out."
+    )
+    catalog: Literal["files"] = Field(
+        default="files", description="Where the tenants stand: in this configuration."
+    )
+    sources: Entries = Field(
+        default_factory=dict,
+        repr=False,  # as it is written: there may be a secret in it
+        description="Where secrets come from and how this process logs in there, by the name that"
+        " references use. A source that bears its kind's name needs no `type`.",
+    )
+    allow: AllowSettings = Field(
+        default=AllowSettings(), description="What a tenant's own lines may point at."
+    )
+    refresh: RefreshSettings = Field(
+        default=RefreshSettings(), description="How often secrets are fetched again."
+    )
+    registry: RegistrySettings = Field(
+        default=RegistrySettings(),
+        description="How the registry behaves: its limits, and what a mistake does.",
+    )
+    defaults: Layer = Field(
+        default_factory=dict,
+        repr=False,
+        description="What every tenant says unless it says otherwise.",
+    )
+    profiles: Entries = Field(
+        default_factory=dict, repr=False, description="What tenants say by naming it, by name."
+    )
+    tenants: Entries = Field(
+        default_factory=dict,
+        repr=False,
+        description="The tenants by name; one that says nothing has everything from `defaults`.",
+    )

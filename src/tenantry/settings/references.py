@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol, TypeAlias
+from typing import Annotated, Any, ClassVar, Protocol, TypeAlias
 
 from pydantic import (
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PlainValidator,
     SecretStr,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -29,10 +31,13 @@ class ReferenceOptions(Model):
     main: ClassVar[str]
 
     field: str | None = Field(
-        default=None, description="Which field of the document is the secret."
+        default=None,
+        description="Which field of the document is the secret; the one that is called like the"
+        " setting, else the only one, unless said.",
     )
     refresh: RefreshSettings | None = Field(
-        default=None, description="Refresh limits for this document."
+        default=None,
+        description="Refresh limits of this document's own; the tenant's unless said.",
     )
 
     @property
@@ -94,11 +99,12 @@ class References:
 
 
 class NestedProblems(ValueError):  # noqa: N818  # a carrier, never shown to anyone
-    """What is wrong inside a secret reference; loading unfolds it into problems of their own."""
+    """Several things that are wrong within one value; loading unfolds them into problems.
 
-    def __init__(
-        self, within: str, cause: ValidationError, model: type[ReferenceOptions] = ReferenceOptions
-    ) -> None:
+    `within` is the key of the value that they are found in, "" for the value itself.
+    """
+
+    def __init__(self, within: str, cause: ValidationError, model: type[Model] = Model) -> None:
         super().__init__()
         self.within = within
         self.cause = cause
@@ -125,6 +131,12 @@ class SecretReference:
         cls, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         return core_schema.with_info_plain_validator_function(_parse_reference)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"shape": "secret"}  # which `schema.py` fills in
 
 
 def _parse_reference(value: object, info: ValidationInfo) -> SecretReference:
@@ -154,16 +166,28 @@ def _source_of(value: object, references: References) -> tuple[str, object]:
     if callable(value):
         return "python", value
     if not isinstance(value, Mapping):
-        message = (
-            "is a secret reference, not a plain value (not shown): write {env: NAME},"
-            " {file: PATH} or {SOURCE: PATH}"
-        )
-        raise invalid(message)
+        message = "wants a secret reference, not a plain value (not shown)"
+        raise invalid(message, hint=_WRITE)
     if len(value) != 1:
-        message = "is a secret reference: a mapping with exactly one key, one of {names}"
-        raise invalid(message, names=", ".join(references.names()))
+        message = "is no secret reference: that is a mapping with one key, its source"
+        raise invalid(message, hint=_with_one_key(value, references))
     [(source, inside)] = value.items()
     return str(source), inside
+
+
+_WRITE = "write {env: NAME}, {file: PATH} or {SOURCE: PATH}"
+
+
+def _with_one_key(value: Mapping[object, object], references: References) -> str:
+    """Return the reference that was likely meant by a mapping of several keys."""
+    kinds = [(str(key), references.kind_of(str(key))) for key in value]
+    for source, kind in kinds:
+        known = () if kind is None else kind.reference.model_fields
+        inside = [str(key) for key in value if key in known]
+        if kind is not None and len(inside) + 1 == len(value):
+            keys = ", ".join(f"{key}: ..." for key in [kind.reference.main, *inside])
+            return f"write the rest inside: {{{source}: {{{keys}}}}}"
+    return _WRITE
 
 
 def _unknown_source(source: str, inside: object, references: References) -> PydanticCustomError:
@@ -173,10 +197,13 @@ def _unknown_source(source: str, inside: object, references: References) -> Pyda
     if source in references.kinds:
         message = "source '{source}' is not declared: add it under the top-level key `sources`"
         return invalid(message, source=source)
-    if inside is None:
-        source = "(not shown)"  # `{sk-...}` is a mapping too, of a secret to nothing
-    message = "unknown source {source}: declared or built in are {names}"
-    return invalid(message, source=source, names=", ".join(references.names()))
+    names = references.names()
+    hint = f"declared or built in are {', '.join(names)}"
+    if inside is None:  # `{sk-...}` is a mapping too, of a secret to nothing
+        message = "names an unknown source (not shown)"
+        return invalid(message, hint=hint)
+    message = "unknown source '{source}'"
+    return invalid(message, source=source, hint=hint, meant=(source, names))
 
 
 def _plain_or_reference(value: object, info: ValidationInfo) -> object:
@@ -203,6 +230,18 @@ def _path_or_reference(value: object, info: ValidationInfo) -> object:
 
 
 Plain: TypeAlias = bool | int | float | str
-TextOrSecret: TypeAlias = Annotated[str | SecretReference, PlainValidator(_text_or_reference)]
-PlainOrSecret: TypeAlias = Annotated[Plain | SecretReference, PlainValidator(_plain_or_reference)]
-PathOrSecret: TypeAlias = Annotated[Path | SecretReference, PlainValidator(_path_or_reference)]
+TextOrSecret: TypeAlias = Annotated[
+    str | SecretReference,
+    PlainValidator(_text_or_reference),
+    WithJsonSchema({"shape": "plain_or_secret"}),
+]
+PlainOrSecret: TypeAlias = Annotated[
+    Plain | SecretReference,
+    PlainValidator(_plain_or_reference),
+    WithJsonSchema({"shape": "plain_or_secret"}),
+]
+PathOrSecret: TypeAlias = Annotated[
+    Path | SecretReference,
+    PlainValidator(_path_or_reference),
+    WithJsonSchema({"shape": "path_or_secret"}),
+]

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from tenantry.settings.base import HttpUrl, Model, RefreshSettings, Seconds, WebsocketUrl, invalid
+from tenantry.settings.base import (
+    HttpUrl,
+    Model,
+    RefreshSettings,
+    WebsocketUrl,
+    invalid,
+)
+from tenantry.settings.connection import (
+    PoolSettings,
+    ProxySettings,
+    TimeoutSettings,
+    TlsSettings,
+)
 from tenantry.settings.references import (
-    PathOrSecret,
+    NestedProblems,
     PlainOrSecret,
     SecretReference,
     TextOrSecret,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 TIMEOUT_PARTS = ("connect", "read", "write", "pool")
 
@@ -43,65 +64,27 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
-class TimeoutSettings(Model):
-    """Time limits of a request in seconds; None is no limit, what is left out is the SDK's."""
-
-    connect: Seconds | None = None
-    read: Seconds | None = None
-    write: Seconds | None = None
-    pool: Seconds | None = None
-
-
-class PoolSettings(Model):
-    """The tenant's connection pool; what is left out is the SDK's."""
-
-    max_connections: int | None = Field(default=None, ge=1, description="Open sockets at most.")
-    max_keepalive_connections: int | None = Field(
-        default=None, ge=0, description="Idle sockets at most."
-    )
-    keepalive_expiry: Seconds | None = Field(
-        default=None, description="How long a socket may be idle."
-    )
-
-
-class TlsSettings(Model):
-    """What the tenant's connections trust. Tenants with equal settings share one SSL context."""
-
-    ca: Path | None = Field(
-        default=None,
-        description="PEM file, or directory, of the certificate authorities to trust.",
-    )
-    certificate: PathOrSecret | None = Field(
-        default=None, description="The client's own certificate and its chain, as PEM: mTLS."
-    )
-    key: SecretReference | None = Field(
-        default=None, description="Its private key as PEM; left out where `certificate` holds it."
-    )
-    verify: bool = Field(default=True, description="false trusts anybody, and is warned about.")
-
-
-class ProxySettings(Model):
-    """The proxy that the tenant's connections go through; a bare URL stands for `url`."""
-
-    url: HttpUrl = Field(description="http://HOST:PORT or https://HOST:PORT, without a password.")
-    username: str | None = None
-    password: SecretReference | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_url(cls, said: object) -> object:
-        return {"url": said} if isinstance(said, str) else said
-
-
 class WorkloadIdentitySettings(Model):
     """OpenAI's own workload identity: a token of your platform is exchanged for one of OpenAI."""
 
-    identity_provider_id: str
-    service_account_id: str
-    subject_token: SecretReference
-    token_type: Literal["jwt", "id"] = "jwt"  # noqa: S105  # a kind of token
-    token_exchange_url: HttpUrl | None = None
-    client_id: str | None = Field(None, description="Demanded by early versions of the SDK only.")
+    identity_provider_id: str = Field(
+        description="The id of the identity provider at OpenAI, such as idp_123."
+    )
+    service_account_id: str = Field(
+        description="The id of the service account at OpenAI, such as svc_456."
+    )
+    subject_token: SecretReference = Field(
+        description="Your platform's token, a secret reference such as {file: /run/secrets/token}."
+    )
+    token_type: Literal["jwt", "id"] = Field(
+        default="jwt", description="What kind of token that is; jwt unless said otherwise."
+    )
+    token_exchange_url: HttpUrl | None = Field(
+        default=None, description="Where tokens are exchanged; OpenAI's own address unless said."
+    )
+    client_id: str | None = Field(
+        default=None, description="Demanded by early versions of openai 2 only."
+    )
 
 
 def _provider(value: object) -> object:
@@ -115,19 +98,33 @@ def _provider(value: object) -> object:
 
 
 def _sendable(headers: dict[str, str | SecretReference]) -> dict[str, str | SecretReference]:
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            message = "'{name}' is not a name that a header can have"
-            raise invalid(message, name=name)
-        if isinstance(value, SecretReference):
-            continue
-        if name.casefold() in CREDENTIAL_HEADERS:
-            message = "header {name} carries a credential: write a secret reference"
-            raise invalid(message, name=name)
-        if not _HEADER_VALUE.fullmatch(value):
-            message = "the value of header {name} has a character no header can have (not shown)"
-            raise invalid(message, name=name)
+    faults = [(name, fault) for name, value in headers.items() for fault in _faults(name, value)]
+    if faults:
+        raise _all_of(faults)
     return headers
+
+
+def _faults(name: str, value: str | SecretReference) -> Iterable[PydanticCustomError]:
+    """Find why a header cannot be sent as it is."""
+    if not _HEADER_NAME.fullmatch(name):
+        message = "is not a name that a header can have"
+        yield invalid(message, hint="a name has letters, digits and - in it, and no spaces")
+    if isinstance(value, SecretReference):
+        return
+    if name.casefold() in CREDENTIAL_HEADERS:
+        message = "is a header that carries a credential: it wants a secret reference"
+        yield invalid(message, hint="write {env: NAME}, {file: PATH} or {SOURCE: PATH}")
+    elif not _HEADER_VALUE.fullmatch(value):
+        message = "has a value with a character that no header can have (not shown)"
+        yield invalid(message, hint="only the visible characters of ASCII, spaces and tabs do")
+
+
+def _all_of(faults: Iterable[tuple[str, PydanticCustomError]]) -> NestedProblems:
+    """Return all faults as one error, each with the key that it stands at, "" for none."""
+    details = [
+        InitErrorDetails(type=fault, loc=(key,) if key else (), input=None) for key, fault in faults
+    ]
+    return NestedProblems("", ValidationError.from_exception_data("several", details))
 
 
 Provider: TypeAlias = Annotated[Literal["openai", "azure"], BeforeValidator(_provider)]
@@ -142,60 +139,151 @@ class TenantSettings(Model):
     """
 
     # who
-    provider: Provider = "openai"
-    enabled: bool = True
-    labels: dict[str, str] = Field(default_factory=dict)
-    rotated_at: dt.datetime | None = None
-    inherit_environment: bool = False
+    provider: Provider = Field(
+        default="openai",
+        description="Whose API the tenant speaks to; openai unless said otherwise.",
+    )
+    enabled: bool = Field(
+        default=True, description="false refuses the tenant's requests; true unless said."
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict,
+        description="Texts of your own, by name; {labels.NAME} puts one into a reference or URL.",
+    )
+    rotated_at: dt.datetime | None = Field(
+        default=None,
+        description="When its secrets were changed, such as 2026-01-31T12:00:00Z: what was fetched"
+        " before is not trusted any more.",
+    )
+    inherit_environment: bool = Field(
+        default=False,
+        description="true lets the SDK's own variables, such as OPENAI_API_KEY, speak for this"
+        " tenant; false unless said.",
+    )
 
     # credentials
-    api_key: SecretReference | None = None
-    azure_ad_token: SecretReference | None = None
-    azure_ad_token_provider: SecretReference | None = None
-    workload_identity: WorkloadIdentitySettings | None = None
-    admin_api_key: SecretReference | None = None
-    webhook_secret: SecretReference | None = None
+    api_key: SecretReference | None = Field(
+        default=None, description="The API key, a secret reference."
+    )
+    azure_ad_token: SecretReference | None = Field(
+        default=None, description="A token of Entra ID, a secret reference; Azure only."
+    )
+    azure_ad_token_provider: SecretReference | None = Field(
+        default=None, description="The same as azure_ad_token, by the SDK's other name for it."
+    )
+    workload_identity: WorkloadIdentitySettings | None = Field(
+        default=None,
+        description="OpenAI's own workload identity: a token of your platform is exchanged for one"
+        " of OpenAI.",
+    )
+    admin_api_key: SecretReference | None = Field(
+        default=None,
+        description="The key that administration endpoints are sent, a secret reference; openai"
+        " 2.34 and newer.",
+    )
+    webhook_secret: SecretReference | None = Field(
+        default=None,
+        description="What client.webhooks.unwrap checks signatures with, a secret reference.",
+    )
 
     # where to
-    base_url: HttpUrl | None = None
-    azure_endpoint: HttpUrl | None = None
-    azure_deployment: str | None = None
-    api_version: str | None = None
-    data_residency: str | None = None
-    websocket_base_url: WebsocketUrl | None = None
+    base_url: HttpUrl | None = Field(
+        default=None, description="Where requests go; OpenAI's public address unless said."
+    )
+    azure_endpoint: HttpUrl | None = Field(
+        default=None,
+        description="Where an Azure resource is, such as https://contoso.openai.azure.com.",
+    )
+    azure_deployment: str | None = Field(
+        default=None,
+        description="The deployment that every request goes to; `model` names it unless said.",
+    )
+    api_version: str | None = Field(
+        default=None, description="The version of Azure's interface, such as 2024-10-21."
+    )
+    data_residency: str | None = Field(
+        default=None,
+        description="A region of OpenAI in which requests stay, such as eu; openai 3.3 and newer.",
+    )
+    websocket_base_url: WebsocketUrl | None = Field(
+        default=None, description="Where WebSockets go; as base_url says unless said."
+    )
 
     # what goes along
-    organization: str | None = None
-    project: str | None = None
-    default_headers: Headers = Field(default_factory=dict)
-    default_query: dict[str, PlainOrSecret] = Field(default_factory=dict)
+    organization: str | None = Field(
+        default=None, description="OpenAI's organization id, sent as a header."
+    )
+    project: str | None = Field(default=None, description="OpenAI's project id, sent as a header.")
+    default_headers: Headers = Field(
+        default_factory=dict,
+        description="Headers that go with every request, by name: texts or secret references.",
+    )
+    default_query: dict[str, PlainOrSecret] = Field(
+        default_factory=dict,
+        description="Query parameters that go with every request, by name: texts, numbers or"
+        " secret references.",
+    )
 
     # how
-    timeout: TimeoutSettings | None = None
-    max_retries: int = Field(default=2, ge=0)
-    strict_response_validation: bool = False
-    pool: PoolSettings = PoolSettings()
-    proxy: ProxySettings | None = None
-    tls: TlsSettings = TlsSettings()
-    http: Literal["auto", "httpx", "aiohttp"] = "auto"
-    refresh: RefreshSettings = RefreshSettings()
+    timeout: TimeoutSettings | None = Field(
+        default=None,
+        description="Time limits of a request: one for everything, or one for each part; null is"
+        " no limit, the SDK's limits hold unless said.",
+    )
+    max_retries: int = Field(
+        default=2, ge=0, description="How often the SDK tries again; 2 times unless said otherwise."
+    )
+    strict_response_validation: bool = Field(
+        default=False,
+        description="Whether a reply that does not fit its model is an error; false unless said.",
+    )
+    pool: PoolSettings = Field(
+        default=PoolSettings(), description="The tenant's connection pool; the SDK's unless said."
+    )
+    proxy: ProxySettings | None = Field(
+        default=None,
+        description="The proxy that connections go through, or its bare URL; none unless said.",
+    )
+    tls: TlsSettings = Field(
+        default=TlsSettings(),
+        description="What connections trust, and the client's own certificate.",
+    )
+    http: Literal["auto", "httpx", "aiohttp"] = Field(
+        default="auto",
+        description="Which library opens the connections of async clients; auto, the one that the"
+        " SDK uses, unless said otherwise.",
+    )
+    refresh: RefreshSettings = Field(
+        default=RefreshSettings(),
+        description="How often this tenant's secrets are fetched again; as the top level says"
+        " unless said otherwise.",
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> TenantSettings:
-        if self.credential_key() is None and self.admin_api_key is None:
-            message = "no credential: say one of {keys}"
-            raise invalid(message, keys=", ".join(_credential_keys(self.provider)))
-        if self.provider == "azure":
-            self._check_azure()
+        faults = list(self._gaps())
+        if len(faults) == 1:
+            raise faults[0]
+        if faults:
+            raise _all_of(("", fault) for fault in faults)
         return self
 
-    def _check_azure(self) -> None:
+    def _gaps(self) -> Iterable[PydanticCustomError]:
+        """Find what is missing before a client could be made."""
+        if self.credential_key() is None and self.admin_api_key is None:
+            message = "no credential: say one of {keys}"
+            yield invalid(message, keys=", ".join(_credential_keys(self.provider)))
+        if self.tls.key is not None and self.tls.certificate is None:
+            message = "tls.key needs tls.certificate, whose key it is"
+            yield invalid(message)
+        if self.provider != "azure":
+            return
         if self.azure_endpoint is None and self.base_url is None:
             message = "an azure tenant needs azure_endpoint (or base_url)"
-            raise invalid(message)
+            yield invalid(message, hint="such as azure_endpoint: https://contoso.openai.azure.com")
         if self.api_version is None:
-            message = "an azure tenant needs api_version, such as '2024-10-21'"
-            raise invalid(message)
+            message = "an azure tenant needs api_version"
+            yield invalid(message, hint='such as api_version: "2024-10-21"')
 
     def credential_key(self) -> str | None:
         """Return which of the credential keys this tenant says, if any."""

@@ -30,10 +30,20 @@ _asking = ContextVar("_asking", default=False)
 class AwsSecretsSettings(SourceSettings):
     """One region's Secrets Manager; what is left out is what botocore finds by itself."""
 
-    region: str | None = None
-    endpoint_url: HttpUrl | None = None
-    profile: str | None = None
-    timeout: Seconds = 10.0
+    region: str | None = Field(
+        default=None,
+        description="The AWS region, such as eu-central-1; what botocore finds unless said.",
+    )
+    endpoint_url: HttpUrl | None = Field(
+        default=None, description="The service's address; the region's public one unless said."
+    )
+    profile: str | None = Field(
+        default=None,
+        description="A profile of the AWS configuration files; what botocore finds unless said.",
+    )
+    timeout: Seconds = Field(
+        default=10.0, description="How long a request may take; 10 seconds unless said otherwise."
+    )
 
 
 class AwsSecretsReference(ReferenceOptions):
@@ -41,9 +51,24 @@ class AwsSecretsReference(ReferenceOptions):
 
     main: ClassVar[str] = "name"
 
-    name: str = Field(min_length=1, max_length=2048, serialization_alias="SecretId")
-    version: str | None = Field(None, min_length=32, serialization_alias="VersionId")
-    stage: str | None = Field(None, min_length=1, serialization_alias="VersionStage")
+    name: str = Field(
+        min_length=1,
+        max_length=2048,
+        serialization_alias="SecretId",
+        description="The secret's name or ARN.",
+    )
+    version: str | None = Field(
+        default=None,
+        min_length=32,
+        serialization_alias="VersionId",
+        description="Pin one version, by its VersionId; the current one unless said.",
+    )
+    stage: str | None = Field(
+        default=None,
+        min_length=1,
+        serialization_alias="VersionStage",
+        description="A staging label, such as AWSPREVIOUS; AWSCURRENT unless said.",
+    )
 
 
 class AwsSecretsSource:

@@ -37,9 +37,16 @@ class CommandReference(ReferenceOptions):
 
     main: ClassVar[str] = "argv"
 
-    argv: tuple[str, ...] = Field(min_length=1)
-    timeout: Seconds = 10.0
-    environment: Mapping[str, str] = Field(default_factory=dict)
+    argv: tuple[str, ...] = Field(
+        min_length=1, description="The program and its arguments, run without a shell."
+    )
+    timeout: Seconds = Field(
+        default=10.0, description="How long it may run; 10 seconds unless said otherwise."
+    )
+    environment: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="The variables that it sees beside PATH; none unless said.",
+    )
 
     @property
     def locator(self) -> tuple[object, ...]:

@@ -49,12 +49,16 @@ _AADSTS = re.compile(r"AADSTS\d+")
 class EntraSettings(SourceSettings):
     """How this process logs in to Entra ID."""
 
-    auth: AuthChoice
-    authority: HttpUrl | None = Field(
-        None, description="The token service; Azure's public cloud unless said otherwise."
+    auth: AuthChoice = Field(
+        description="How to log in: exactly one way, by name or with settings."
     )
-    tls: TlsSettings = TlsSettings()
-    timeout: Seconds = 10.0
+    authority: HttpUrl | None = Field(
+        default=None, description="The token service; Azure's public cloud unless said otherwise."
+    )
+    tls: TlsSettings = Field(default=TlsSettings(), description="What connections trust.")
+    timeout: Seconds = Field(
+        default=10.0, description="How long a request may take; 10 seconds unless said otherwise."
+    )
 
     def references(self) -> tuple[SecretReference, ...]:
         return self.auth.references()
@@ -65,7 +69,9 @@ class EntraReference(ReferenceOptions):
 
     main: ClassVar[str] = "scope"
 
-    scope: str = SCOPE
+    scope: str = Field(
+        default=SCOPE, description="What the token is for; Azure OpenAI unless said otherwise."
+    )
 
 
 class AzureCredential(Protocol):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
 from tenantry.errors import Failure, SourceError
 from tenantry.secret import Document
 from tenantry.settings import ReferenceOptions
@@ -18,7 +20,7 @@ class EnvReference(ReferenceOptions):
 
     main: ClassVar[str] = "name"
 
-    name: str
+    name: str = Field(description="The variable's name.")
 
 
 class EnvSource:

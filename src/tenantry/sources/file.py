@@ -6,6 +6,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
 from tenantry.errors import Failure, SourceError
 from tenantry.secret import Document
 from tenantry.settings import ReferenceOptions, RefreshSettings
@@ -25,8 +27,11 @@ class FileReference(ReferenceOptions):
 
     main: ClassVar[str] = "path"
 
-    path: Path
-    refresh: RefreshSettings | None = RefreshSettings(every=10.0)
+    path: Path = Field(description="The file's path.")
+    refresh: RefreshSettings | None = Field(
+        default=RefreshSettings(every=10.0),
+        description="Refresh limits of this file's own; looked at every 10 seconds unless said.",
+    )
 
 
 class FileSource:

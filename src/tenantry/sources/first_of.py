@@ -22,7 +22,10 @@ class FirstOfReference(ReferenceOptions):
 
     main: ClassVar[str] = "members"
 
-    members: tuple[SecretReference, ...] = Field(min_length=1)
+    members: tuple[SecretReference, ...] = Field(
+        min_length=1,
+        description="A list of secret references, of which the first that is there wins.",
+    )
 
     @field_validator("members")
     @classmethod

@@ -27,10 +27,21 @@ _PASSED = frozenset({200, *_FAILURES})  # by which google-auth goes itself
 class GcpSecretsSettings(SourceSettings):
     """One project's secrets, for a service account or the application default credentials."""
 
-    project: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.:-]*$")
-    endpoint: HttpUrl = "https://secretmanager.googleapis.com"
-    credentials_file: Path | None = Field(None, description="A service account's key, JSON.")
-    timeout: Seconds = 10.0
+    project: str = Field(
+        pattern=r"^[0-9A-Za-z][0-9A-Za-z.:-]*$",
+        description="The project's id, letters, digits and .:- only.",
+    )
+    endpoint: HttpUrl = Field(
+        default="https://secretmanager.googleapis.com",
+        description="The service's address; Google's public one unless said.",
+    )
+    credentials_file: Path | None = Field(
+        default=None,
+        description="A service account's key, JSON; the application's default login unless said.",
+    )
+    timeout: Seconds = Field(
+        default=10.0, description="How long a request may take; 10 seconds unless said otherwise."
+    )
 
 
 class GcpSecretsReference(ReferenceOptions):
@@ -38,8 +49,16 @@ class GcpSecretsReference(ReferenceOptions):
 
     main: ClassVar[str] = "name"
 
-    name: str = Field(pattern=r"^[0-9A-Za-z_-]{1,255}$")
-    version: str = Field("latest", pattern=r"^[0-9A-Za-z_-]{1,63}$", coerce_numbers_to_str=True)
+    name: str = Field(
+        pattern=r"^[0-9A-Za-z_-]{1,255}$",
+        description="The secret's name, 1 to 255 letters, digits and _-.",
+    )
+    version: str = Field(
+        default="latest",
+        pattern=r"^[0-9A-Za-z_-]{1,63}$",
+        coerce_numbers_to_str=True,
+        description="A version's number or alias; latest unless said otherwise.",
+    )
 
 
 class GcpSecretsSource:

@@ -36,8 +36,13 @@ _CODE = re.compile(r"[A-Za-z]{1,64}")
 class KeyVaultSettings(EntraSettings):
     """One Key Vault, and how to log in to Entra ID for it."""
 
-    vault_url: HttpUrl = Field(description="Such as https://contoso.vault.azure.net.")
-    scope: str = "https://vault.azure.net/.default"
+    vault_url: HttpUrl = Field(
+        description="The vault's address, such as https://contoso.vault.azure.net."
+    )
+    scope: str = Field(
+        default="https://vault.azure.net/.default",
+        description="What the token is for; the public cloud's Key Vault unless said otherwise.",
+    )
 
 
 class KeyVaultReference(ReferenceOptions):
@@ -45,8 +50,13 @@ class KeyVaultReference(ReferenceOptions):
 
     main: ClassVar[str] = "name"
 
-    name: str = Field(pattern=r"^[0-9A-Za-z-]{1,127}$")
-    version: str | None = None
+    name: str = Field(
+        pattern=r"^[0-9A-Za-z-]{1,127}$",
+        description="The secret's name, 1 to 127 letters, digits and -.",
+    )
+    version: str | None = Field(
+        default=None, description="Pin one version, by its id; the latest unless said."
+    )
 
 
 class KeyVaultSource:

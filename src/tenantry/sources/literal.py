@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from tenantry.secret import Document
 from tenantry.settings import ReferenceOptions
@@ -19,7 +19,7 @@ class LiteralReference(ReferenceOptions):
 
     main: ClassVar[str] = "value"
 
-    value: SecretStr
+    value: SecretStr = Field(description="The secret itself, for tests.")
 
     def __str__(self) -> str:
         return "(in the configuration)"

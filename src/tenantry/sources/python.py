@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from tenantry.errors import Failure, SourceError
 from tenantry.forks import survives_fork
@@ -30,7 +30,9 @@ class PythonReference(ReferenceOptions):
 
     main: ClassVar[str] = "call"
 
-    call: str | Callable[[], Any]
+    call: str | Callable[[], Any] = Field(
+        description="The function, as package.module:function; sync or async, without arguments."
+    )
 
     @field_validator("call")
     @classmethod

@@ -45,19 +45,33 @@ if TYPE_CHECKING:
 class VaultTimeout(Model):
     """Time limits of one request to Vault, in seconds."""
 
-    connect: Seconds = 2.0
-    read: Seconds = 5.0
+    connect: Seconds = Field(
+        default=2.0, description="How long connecting may take; 2 seconds unless said otherwise."
+    )
+    read: Seconds = Field(
+        default=5.0, description="How long to wait for an answer; 5 seconds unless said otherwise."
+    )
 
 
 class VaultSettings(SourceSettings):
     """How this process uses one Vault."""
 
     address: HttpUrl = Field(description="Vault's address, such as https://vault.example:8200.")
-    auth: VaultAuth
-    namespace: str | None = None
-    mount: str = Field("secret", description="The secrets engine that references mean.")
-    tls: TlsSettings = TlsSettings()
-    timeout: VaultTimeout = VaultTimeout()
+    auth: VaultAuth = Field(description="How to log in: exactly one way.")
+    namespace: str | None = Field(
+        default=None, description="The namespace that everything is in; none unless said."
+    )
+    mount: str = Field(
+        default="secret",
+        description="The secrets engine that references mean; secret unless said otherwise.",
+    )
+    tls: TlsSettings = Field(
+        default=TlsSettings(),
+        description="What connections trust, and the client's own certificate.",
+    )
+    timeout: VaultTimeout = Field(
+        default=VaultTimeout(), description="Time limits of one request to Vault."
+    )
 
     def references(self) -> tuple[SecretReference, ...]:
         return self.auth.references()
@@ -68,10 +82,20 @@ class VaultReference(ReferenceOptions):
 
     main: ClassVar[str] = "path"
 
-    path: str = Field(min_length=1)
-    mount: str | None = None
-    version: int | None = Field(None, ge=1, description="Pin one version of a KV 2 document.")
-    engine: Literal["kv2", "kv1", "dynamic"] = "kv2"
+    path: str = Field(min_length=1, description="The document's path below the mount.")
+    mount: str | None = Field(
+        default=None, description="The secrets engine; the source's unless said."
+    )
+    version: int | None = Field(
+        default=None,
+        ge=1,
+        description="Pin one version of a KV 2 document; the latest unless said.",
+    )
+    engine: Literal["kv2", "kv1", "dynamic"] = Field(
+        default="kv2",
+        description="What the mount is: KV 2, KV 1, or an engine that mints credentials (dynamic);"
+        " kv2 unless said otherwise.",
+    )
 
     @field_validator("path", "mount")
     @classmethod

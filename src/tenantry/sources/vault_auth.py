@@ -14,37 +14,48 @@ if TYPE_CHECKING:
     from typing import Self
 
 KUBERNETES_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_MOUNT = "Where the method is mounted; its usual place unless said otherwise."
 
 
 class AppRole(Model):
     """Log in with a role id and a secret id."""
 
-    role_id: str
-    secret_id: SecretReference
+    role_id: str = Field(description="The role's id.")
+    secret_id: SecretReference = Field(description="The role's secret id, a secret reference.")
     wrapped: bool = Field(
-        default=False, description="The secret id comes as a token that unwraps to it, once."
+        default=False,
+        description="Whether the secret id comes as a token that unwraps to it, once; false unless"
+        " said.",
     )
     role_name: str | None = Field(
-        None, description="The role whose wrapped secret ids are accepted; any role's otherwise."
+        default=None,
+        description="The role whose wrapped secret ids are accepted; any role's otherwise.",
     )
-    mount: str = "approle"
+    mount: str = Field(default="approle", description=_MOUNT)
 
 
 class Kubernetes(Model):
     """Log in as the pod's service account."""
 
-    role: str
-    token_file: Path = KUBERNETES_TOKEN
-    mount: str = "kubernetes"
+    role: str = Field(description="The role to log in to.")
+    token_file: Path = Field(
+        default=KUBERNETES_TOKEN,
+        description="The pod's token; where Kubernetes mounts it unless said.",
+    )
+    mount: str = Field(default="kubernetes", description=_MOUNT)
 
 
 class Jwt(Model):
     """Log in with a token of another issuer, a secret or a file that somebody replaces."""
 
-    role: str
-    token: SecretReference | None = None
-    token_file: Path | None = None
-    mount: str = "jwt"
+    role: str = Field(description="The role to log in to.")
+    token: SecretReference | None = Field(
+        default=None, description="The token, a secret reference; or else token_file."
+    )
+    token_file: Path | None = Field(
+        default=None, description="The file that has the token, read at each login; or else token."
+    )
+    mount: str = Field(default="jwt", description=_MOUNT)
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -57,18 +68,24 @@ class Jwt(Model):
 class UserPass(Model):
     """Log in with a name and a password."""
 
-    username: str
-    password: SecretReference
-    mount: str = "userpass"
+    username: str = Field(description="The name.")
+    password: SecretReference = Field(description="The password, a secret reference.")
+    mount: str = Field(default="userpass", description=_MOUNT)
 
 
 class Certificate(Model):
     """Log in with a TLS client certificate, which is presented on every connection."""
 
-    certificate: Path
-    key: Path | None = Field(None, description="Left out where the certificate's file has it.")
-    name: str | None = Field(None, description="The role; Vault tries them all otherwise.")
-    mount: str = "cert"
+    certificate: Path = Field(description="The certificate and its chain, a PEM file.")
+    key: Path | None = Field(
+        default=None,
+        description="Its private key, a PEM file without a password; left out where the"
+        " certificate's file has it.",
+    )
+    name: str | None = Field(
+        default=None, description="The role to log in to; Vault tries them all unless said."
+    )
+    mount: str = Field(default="cert", description=_MOUNT)
 
     @property
     def files(self) -> str | tuple[str, str]:
@@ -84,11 +101,17 @@ class Agent(Model):
 class VaultAuth(LoginChoice):
     """How to log in: exactly one of these."""
 
-    token: SecretReference | None = None
-    token_file: Path | None = None
-    approle: AppRole | None = None
-    kubernetes: Kubernetes | None = None
-    jwt: Jwt | None = None
-    userpass: UserPass | None = None
-    cert: Certificate | None = None
-    agent: Agent | None = None
+    token: SecretReference | None = Field(
+        default=None, description="With a token, a secret reference: it is looked up and renewed."
+    )
+    token_file: Path | None = Field(
+        default=None, description="With the token in a file, which is read again at each login."
+    )
+    approle: AppRole | None = Field(default=None, description="With a role id and a secret id.")
+    kubernetes: Kubernetes | None = Field(default=None, description="As the pod's service account.")
+    jwt: Jwt | None = Field(default=None, description="With a token of another issuer.")
+    userpass: UserPass | None = Field(default=None, description="With a name and a password.")
+    cert: Certificate | None = Field(default=None, description="With a TLS client certificate.")
+    agent: Agent | None = Field(
+        default=None, description="Not at all: a Vault Agent or proxy at the address does."
+    )
