@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import threading
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from tenantry.errors import MissingExtraError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tenantry.testing.certificates import ServerCertificate
 
 LOOPBACK = "127.0.0.1"
+WEBSOCKET = "websockets-sansio"  # the others stand on what websockets calls legacy, and warn
 STARTUP_LIMIT = 30.0
 SHUTDOWN_LIMIT = 10.0
 
@@ -28,6 +30,7 @@ class LoopbackServer:
     """
 
     name: ClassVar[str] = "server"
+    speaks_websocket: ClassVar[bool] = False
 
     def __init__(self, *, port: int = 0, certificate: ServerCertificate | None = None) -> None:
         self.lock = threading.RLock()
@@ -58,7 +61,8 @@ class LoopbackServer:
         if self._serving is not None:
             message = f"{self.name} is already running at {self.url}"
             raise RuntimeError(message)
-        serving = _Serving(self.name, self.application(), self._certificate)
+        ws = WEBSOCKET if self.speaks_websocket and find_spec("websockets") else "none"
+        serving = _Serving(self.name, self.application(), self._certificate, ws)
         listener = _listen(self._port)
         self._port = int(listener.getsockname()[1])
         self._serving = serving
@@ -99,6 +103,7 @@ class _Serving:
         name: str,
         application: ASGIApp,
         certificate: ServerCertificate | None,
+        ws: str,
     ) -> None:
         try:
             import uvicorn
@@ -111,7 +116,7 @@ class _Serving:
             access_log=False,
             lifespan="off",
             http="h11",  # httptools, where installed, refuses Vault's LIST
-            ws="none",
+            ws=ws,
             server_header=False,
             date_header=False,
             timeout_keep_alive=60,

@@ -11,7 +11,7 @@ from tenantry.testing.openai.endpoints import Call
 from tenantry.testing.openai.keys import read_credential
 from tenantry.testing.openai.recording import RecordedRequest, read_headers, read_query
 from tenantry.testing.openai.refusals import refuse, refuse_key
-from tenantry.testing.openai.routes import Surface, find_route
+from tenantry.testing.openai.routes import Surface, find_route, find_socket_route
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tenantry.testing.openai.keys import KeyRing, Presented, Standing
     from tenantry.testing.openai.recording import Recorder, Visit
     from tenantry.testing.openai.routes import Route
+    from tenantry.testing.openai.websockets import Conversations
+
+SWITCHING_PROTOCOLS = 101
+WEBSOCKET = "websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class Arrival:
     def has_api_version(self) -> bool:
         return any(read_query(self.scope["query_string"]).get("api-version", []))
 
+    @property
+    def model(self) -> str:
+        """The model, or deployment, that a WebSocket's query names."""
+        query = read_query(self.scope["query_string"])
+        return next(iter(query.get("model", []) + query.get("deployment", [])), "")
+
 
 class Application:
     """The ASGI application of one server.
@@ -51,16 +61,26 @@ class Application:
     """
 
     def __init__(
-        self, *, keys: KeyRing, controls: Controls, recorder: Recorder, endpoints: Endpoints
+        self,
+        *,
+        keys: KeyRing,
+        controls: Controls,
+        recorder: Recorder,
+        endpoints: Endpoints,
+        conversations: Conversations,
     ) -> None:
         self._keys = keys
         self._controls = controls
         self._recorder = recorder
         self._endpoints = endpoints
+        self._conversations = conversations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         visit = self._recorder.enter(scope["client"][1])
         try:
+            if scope["type"] == WEBSOCKET:
+                await self._meet(self._arrive(visit, scope, b""), receive, send)
+                return
             body = await _read_body(receive)
             if body is not None:
                 await self._serve(self._arrive(visit, scope, body), send)
@@ -70,31 +90,50 @@ class Application:
     def _arrive(self, visit: Visit, scope: Scope, body: bytes) -> Arrival:
         presented = read_credential(scope["headers"])
         path = scope["raw_path"].decode("latin-1")
+        route = find_socket_route(path) if scope["type"] == WEBSOCKET else find_route(path)
         standing = self._keys.standing(presented.key)
-        return Arrival(visit, scope, body, path, find_route(path), presented, standing)
+        return Arrival(visit, scope, body, path, route, presented, standing)
 
     async def _serve(self, arrival: Arrival, send: Send) -> None:
+        answer = await self._interrupt(arrival) or self._answer(arrival)
+        self._record(arrival, answer.status)
+        await self._send(arrival.visit, answer, send)
+
+    async def _meet(self, arrival: Arrival, receive: Receive, send: Send) -> None:
+        """Answer a WebSocket's handshake as any request is answered; then converse."""
+        await receive()  # says that there is a handshake to answer
+        met = await self._interrupt(arrival) or _admit(arrival)
+        self._record(arrival, met.status if isinstance(met, Answer) else SWITCHING_PROTOCOLS)
+        self._recorder.leave(arrival.visit)
+        if isinstance(met, Answer):
+            await send({**_head(arrival.visit, met), "type": "websocket.http.response.start"})
+            await send({"type": "websocket.http.response.body", "body": met.body})
+        else:
+            orders = self._controls.take_for_stream()
+            await self._conversations.hold(met.operation, arrival.model, orders, receive, send)
+
+    async def _interrupt(self, arrival: Arrival) -> Answer | None:
+        """Wait as long as was ordered, and return the answer that was ordered, if any."""
         orders = self._controls.take(arrival.presented.key, arrival.path)
         if orders.delay:
             await asyncio.sleep(orders.delay)
         if orders.interruption is None:
-            answer = self._answer(arrival)
-        else:
-            answer = _interrupted(orders.interruption, arrival.surface)
+            return None
+        return _interrupted(orders.interruption, arrival.surface)
+
+    def _record(self, arrival: Arrival, status: int) -> None:
         # Recorded first: who has an answer must find the request that it belongs to.
         if self._recorder.enabled:
-            self._recorder.record(_record(arrival, answer.status))
-        await self._send(arrival.visit, answer, send)
+            self._recorder.record(_record(arrival, status))
 
     def _answer(self, arrival: Arrival) -> Answer:
-        surface, route = arrival.surface, arrival.route
-        if surface is not Surface.TOKEN and not arrival.standing.valid:
-            return refuse_key(surface, arrival.presented)
-        if route is None or (surface.needs_api_version and not arrival.has_api_version):
-            return refuse(404, surface)
+        met = _admit(arrival)
+        if isinstance(met, Answer):
+            return met
         scope = arrival.scope
-        call = Call(scope["method"], route, _content_type(scope), arrival.body)
-        return self._endpoints.answer(call)
+        return self._endpoints.answer(
+            Call(scope["method"], met, _content_type(scope), arrival.body)
+        )
 
     async def _send(self, visit: Visit, answer: Answer, send: Send) -> None:
         if answer.events:
@@ -119,6 +158,16 @@ class Application:
         # Returning without the end makes uvicorn drop the connection: that is the cut.
         if len(events) == len(answer.events):
             await send({"type": "http.response.body", "body": b""})
+
+
+def _admit(arrival: Arrival) -> Route | Answer:
+    """Return what is asked for; or a refusal, where the credential or the path is wrong."""
+    surface, route = arrival.surface, arrival.route
+    if surface is not Surface.TOKEN and not arrival.standing.valid:
+        return refuse_key(surface, arrival.presented)
+    if route is None or (surface.needs_api_version and not arrival.has_api_version):
+        return refuse(404, surface)
+    return route
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -149,7 +198,7 @@ def _record(arrival: Arrival, status: int) -> RecordedRequest:
     scope, presented, standing = arrival.scope, arrival.presented, arrival.standing
     return RecordedRequest(
         sequence=arrival.visit.sequence,
-        method=scope["method"],
+        method=scope.get("method", "GET"),  # a WebSocket's handshake has no other
         path=arrival.path,
         status=status,
         key_kind=presented.kind,
@@ -165,14 +214,14 @@ def _record(arrival: Arrival, status: int) -> RecordedRequest:
     )
 
 
-def _head(visit: Visit, answer: Answer, framing: tuple[bytes, bytes]) -> dict[str, object]:
+def _head(visit: Visit, answer: Answer, *framing: tuple[bytes, bytes]) -> dict[str, object]:
     return {
         "type": "http.response.start",
         "status": answer.status,
         "headers": [
             (b"content-type", answer.content_type),
             (b"x-request-id", b"req_%d" % visit.sequence),
-            framing,
+            *framing,
             *answer.headers,
         ],
     }

@@ -49,10 +49,17 @@ def _choice(delta: dict[str, object], finish_reason: str | None = None) -> dict[
 @lru_cache(maxsize=256)
 def response_events(model: str, text: str) -> tuple[bytes, ...]:
     """Return everything from `response.created` to `response.completed`, numbered from 0."""
+    kinds = (kind.encode() for kind, _ in _response_steps(model, text))
+    messages = zip(kinds, response_messages(model, text), strict=True)
+    return tuple(b"event: %b\ndata: %b\n\n" % message for message in messages)
+
+
+@lru_cache(maxsize=256)
+def response_messages(model: str, text: str) -> tuple[bytes, ...]:
+    """Return the same as a WebSocket says it: JSON alone."""
     numbers = count()
     return tuple(
-        b"event: %b\ndata: %b\n\n"
-        % (kind.encode(), encode({"type": kind, "sequence_number": next(numbers), **rest}))
+        encode({"type": kind, "sequence_number": next(numbers), **rest})
         for kind, rest in _response_steps(model, text)
     )
 

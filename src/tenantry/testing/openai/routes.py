@@ -68,6 +68,12 @@ _PATH = re.compile(
     r"(?:/(?P<item>[^/]+)(?P<content>/content)?)?)"
 )
 
+_SOCKET_PATH = re.compile(
+    r"(?P<prefix>(?:/.*?)??)/(?P<surface>openai/v1|openai|v1)/(?:"
+    r"(?P<operation>realtime|realtime/translations|responses|live/sessions)|"
+    r"live/sessions/(?P<item>[^/]+)/(?P<action>attach|fork))"
+)
+
 
 @lru_cache(maxsize=1024)
 def find_route(path: str) -> Route | None:
@@ -77,6 +83,18 @@ def find_route(path: str) -> Route | None:
         return None
     route = _route(match)
     return route if route.operation in _OFFERED[route.surface] else None
+
+
+@lru_cache(maxsize=1024)
+def find_socket_route(path: str) -> Route | None:
+    """Do what `find_route` does, for the paths at which WebSockets are opened."""
+    match = _SOCKET_PATH.fullmatch(path)
+    if match is None:
+        return None
+    surface, item = Surface(match["surface"]), match["item"]
+    if item is None:
+        return Route(surface, match["operation"])
+    return Route(surface, f"live/sessions/{{id}}/{match['action']}", unquote(item))
 
 
 def _route(match: re.Match[str]) -> Route:

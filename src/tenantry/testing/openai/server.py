@@ -11,6 +11,7 @@ from tenantry.testing.openai.exchange import TokenExchange
 from tenantry.testing.openai.files import FileStore
 from tenantry.testing.openai.keys import KeyRing
 from tenantry.testing.openai.recording import Recorder
+from tenantry.testing.openai.websockets import Conversations
 from tenantry.testing.serving import LoopbackServer
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class OpenAIServer(LoopbackServer):
     """
 
     name: ClassVar[str] = "openai-server"
+    speaks_websocket: ClassVar[bool] = True
 
     def __init__(  # noqa: PLR0913 (keywords only, each with a default)
         self,
@@ -77,6 +79,7 @@ class OpenAIServer(LoopbackServer):
             files=FileStore(self.lock),
             exchange=self._exchange,
         )
+        self._conversations = Conversations(self.lock, reply=reply)
         for key in keys:
             self.allow(key)
 
@@ -87,6 +90,7 @@ class OpenAIServer(LoopbackServer):
             controls=self._controls,
             recorder=self._recorder,
             endpoints=self._endpoints,
+            conversations=self._conversations,
         )
 
     # -- where it is -----------------------------------------------------------------------------
@@ -95,6 +99,11 @@ class OpenAIServer(LoopbackServer):
     def base_url(self) -> str:
         """What `OpenAI(base_url=...)` takes."""
         return f"{self.url}/v1"
+
+    @property
+    def websocket_base_url(self) -> str:
+        """What `OpenAI(websocket_base_url=...)` takes."""
+        return f"ws{self.base_url.removeprefix('http')}"
 
     @property
     def azure_endpoint(self) -> str:
@@ -180,11 +189,17 @@ class OpenAIServer(LoopbackServer):
     def cut_stream(self, *, after_events: int, times: int | None = 1) -> None:
         """Drop the connection of coming streams after so many events, if they have more.
 
+        A WebSocket is a stream too.
+
         Raises:
             ValueError: The number is negative.
         """
         _require(after_events >= 0, f"cut_stream() takes no negative number: {after_events}")
         self._controls.cut(after_events, times=times)
+
+    def drop_websockets(self, code: int | None = None) -> None:
+        """End all open WebSockets: without a word, or with a close frame of that code."""
+        self._conversations.drop(code)
 
     def stream_pace(self, seconds_per_event: float) -> None:
         """Wait before each event of coming streams; 0 ends it."""
@@ -232,6 +247,11 @@ class OpenAIServer(LoopbackServer):
     def in_flight(self) -> int:
         """How many requests are being answered now."""
         return self._recorder.in_flight
+
+    @property
+    def websockets(self) -> int:
+        """How many WebSockets are open."""
+        return self._conversations.count
 
     @property
     def connections(self) -> int:
