@@ -115,6 +115,31 @@ def test_what_no_header_can_carry_is_refused_unseen(content: Any, fault: str) ->
     assert all(form not in text for form in forms(PLANTED))
 
 
+@pytest.mark.parametrize("setting", ["certificate", "key"])
+def test_a_certificate_and_its_key_have_lines(setting: str) -> None:
+    """PEM is read as it is, with its line breaks; it is sent as no header."""
+    pem = f"comment: ü\n-----BEGIN PRIVATE KEY-----\n{PLANTED}\n-----END PRIVATE KEY-----"
+    assert pem == Document(pem + "\n").secret(None, setting).reveal()
+    assert pem == Document({"pem": pem}).secret("pem", setting).reveal()
+    assert "line break" in str(refusal(Document(pem)))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (PLANTED, "is not PEM"),
+        ("", "is empty"),
+        (f"-----BEGIN {PLANTED * 5000}", "longer than 65536"),
+        ({"key": 7}, "is int"),
+    ],
+)
+def test_what_is_no_pem_is_refused_unseen(content: Any, fault: str) -> None:
+    """A key of `tls` that could not be one is an error that names the fault and not the value."""
+    with pytest.raises(SourceError, match=fault) as caught:
+        Document(content).secret(None, "key")
+    assert PLANTED not in str(caught.value)
+
+
 @given(st.text())
 def test_every_text_is_a_header_value_or_refused(text: str) -> None:
     """Whatever a source delivers, a secret is printable ASCII without outer spaces."""

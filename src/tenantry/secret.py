@@ -14,6 +14,8 @@ from tenantry.errors import Failure, SourceError
 REDACTED: Final = "**********"
 _FINGERPRINT_KEY: Final = secrets.token_bytes(32)
 MAX_LENGTH: Final = 16_384  # characters; what servers accept as one header
+MAX_PEM_LENGTH = 65_536  # of a certificate with its chain, or a key
+PEM_SETTINGS = frozenset({"certificate", "key"})  # of `tls`; everything else is sent as a header
 
 _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
@@ -142,7 +144,8 @@ class Document:
         Raises:
             SourceError: where there is no such field, or what it holds cannot be a secret.
         """
-        return Secret(_checked(self._value(field, setting)), self.version)
+        checked = _pem if setting in PEM_SETTINGS else _sendable
+        return Secret(checked(self._value(field, setting)), self.version)
 
     def _value(self, field: str | None, setting: str) -> object:
         fields = self._fields(needed=field is not None)
@@ -177,17 +180,30 @@ def _json_object(text: str) -> Mapping[str, Any] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
-def _checked(value: object) -> str:
+def _sendable(value: object) -> str:
     """Refuse what could not be sent as a header, before the SDK calls it a connection error."""
+    text = _text(value, MAX_LENGTH)
+    if not _PRINTABLE.fullmatch(text):
+        raise _unusable("holds a line break, a control or non-ASCII character, or outer spaces")
+    return text
+
+
+def _pem(value: object) -> str:
+    """Refuse what is no certificate and no key; whether it fits is seen when it is used."""
+    text = _text(value, MAX_PEM_LENGTH)
+    if "-----BEGIN " not in text:
+        raise _unusable("is not PEM: it has no line that begins with -----BEGIN")
+    return text
+
+
+def _text(value: object, limit: int) -> str:
     if not isinstance(value, str):
         raise _unusable(f"is {type(value).__name__}, not a text")
     text = value.removesuffix("\n").removesuffix("\r")
     if not text:
         raise _unusable("is empty")
-    if len(text) > MAX_LENGTH:
-        raise _unusable(f"is longer than {MAX_LENGTH} characters")
-    if not _PRINTABLE.fullmatch(text):
-        raise _unusable("holds a line break, a control or non-ASCII character, or outer spaces")
+    if len(text) > limit:
+        raise _unusable(f"is longer than {limit} characters")
     return text
 
 

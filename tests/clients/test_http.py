@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import ssl
+import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import openai
 import pytest
 
 from tenantry import ConfigError
 from tenantry.clients import http
-from tenantry.settings.tenant import PoolSettings, TimeoutSettings, TlsSettings
+from tenantry.clients.tls import Identity
+from tenantry.secret import Secret
+from tenantry.settings import PoolSettings, TimeoutSettings, TlsSettings
+from tenantry.testing import CertificateAuthority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +31,14 @@ httpx = http.httpx
 
 @pytest.fixture(autouse=True)
 def _no_context_of_others() -> Iterator[None]:
-    http._ssl_context.cache_clear()
+    http.contexts.clear()
     yield
-    http._ssl_context.cache_clear()
+    http.contexts.clear()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> CertificateAuthority:
+    return CertificateAuthority(tmp_path)
 
 
 def test_the_library_is_the_sdks() -> None:
@@ -77,6 +90,73 @@ def test_equal_settings_share_one_context() -> None:
     assert http.ssl_context(TlsSettings()) is http.ssl_context(TlsSettings(ca=None, verify=True))
 
 
+def test_threads_build_one_context() -> None:
+    """Threads that ask at once for the same context get the same one, built once."""
+    together = threading.Barrier(8)
+
+    def asked() -> ssl.SSLContext:
+        together.wait()
+        return http.ssl_context(TlsSettings())
+
+    with ThreadPoolExecutor(8) as threads:
+        contexts = [asking.result() for asking in [threads.submit(asked) for _ in range(8)]]
+    assert {contexts[0]} == set(contexts)
+
+
+def test_an_identity_has_a_context_of_its_own(authority: CertificateAuthority) -> None:
+    """Equal certificates share a context; others, and who shows none, do not."""
+    acme, globex = (
+        Identity(Secret(authority.client(name).combined_file.read_text()))
+        for name in ("acme", "globex")
+    )
+    twin = Identity(Secret(acme.certificate.reveal(), version="fetched again"))
+    contexts = [http.ssl_context(TlsSettings(), each) for each in (acme, twin, globex, None)]
+    assert contexts[0] is contexts[1]
+    assert 3 == len(set(contexts))
+
+
+def test_an_authority_that_was_replaced_is_read_again(authority: CertificateAuthority) -> None:
+    """New content of `tls.ca` makes a new context; the same content does not."""
+    tls = TlsSettings(ca=authority.ca_file)
+    before, same = http.ssl_context(tls), http.ssl_context(tls)
+    with authority.ca_file.open("a") as file:
+        file.write("\n")
+    assert before is same
+    assert before is not http.ssl_context(tls)
+
+
+def test_contexts_are_not_kept_for_ever(
+    monkeypatch: pytest.MonkeyPatch, authority: CertificateAuthority
+) -> None:
+    """Above a number of contexts the oldest is forgotten, and made anew when it is needed."""
+    monkeypatch.setattr(http, "MOST_CONTEXTS", 2)
+    identities = [
+        Identity(Secret(authority.client(f"t{number}").combined_file.read_text()))
+        for number in range(3)
+    ]
+    tls = TlsSettings(ca=authority.ca_file)
+    first, *_, last = [http.ssl_context(tls, each) for each in identities]
+    assert 2 == len(http.contexts)
+    assert last is http.ssl_context(tls, identities[-1])
+    assert first is not http.ssl_context(tls, identities[0])
+
+
+def test_every_context_speaks_of_http_1(authority: CertificateAuthority) -> None:
+    """HTTP/1.1 is what every context offers: whoever shares one finds it as it was."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    files = authority.server()
+    server.load_cert_chain(files.certificate_file, files.key_file)
+    server.set_alpn_protocols(["h2", "http/1.1"])
+    here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = http.ssl_context(TlsSettings(ca=authority.ca_file))
+    near = context.wrap_bio(here, there, server_hostname="localhost")
+    far = server.wrap_bio(there, here, server_side=True)
+    for side in (near, far, near, far):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    assert "http/1.1" == near.selected_alpn_protocol()
+
+
 def test_verify_false_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """Trusting anybody is logged when the context is made, and not again."""
     contexts = [http.ssl_context(TlsSettings(verify=False)) for _ in range(3)]
@@ -96,3 +176,39 @@ def test_a_missing_authority_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match=r"tls\.ca: /nowhere/ca\.pem cannot be read") as caught:
         http.ssl_context(TlsSettings(ca=Path("/nowhere/ca.pem")))
     assert ["tls.ca"] == [problem.path for problem in caught.value.problems]
+
+
+# -- aiohttp --------------------------------------------------------------------------------------
+
+
+def test_the_transport_over_aiohttp_is_the_sdks() -> None:
+    """It is the class that the SDK's own aiohttp client sends with."""
+    client: Any = openai.DefaultAioHttpClient(verify=False)
+    assert type(client._transport) is http.aiohttp_transport()
+
+
+WITHOUT = """
+import sys
+sys.modules["aiohttp"] = None
+from tenantry.clients import http
+print(http.aiohttp_transport())
+"""
+
+
+def test_without_aiohttp_there_is_none() -> None:
+    """Where aiohttp cannot be imported the SDK has no such transport, and neither have we."""
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "None\n" == ran.stdout
+
+
+def test_an_aiohttp_that_is_too_old_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An aiohttp that could not log in to a proxy is as good as none."""
+
+    class OldSession:
+        def __init__(self, *, connector: object = None, trust_env: bool = False) -> None:
+            """Take what there was before 3.12."""
+
+    monkeypatch.setattr(aiohttp, "ClientSession", OldSession)
+    assert http.aiohttp_transport.__wrapped__() is None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
 
-from tenantry import ClientRegistry, ConfigError
+from tenantry import ClientRegistry, ConfigError, CredentialUnavailableError
 from tenantry.clients import http
 from tenantry.testing import CertificateAuthority, OpenAIServer
 
@@ -123,7 +124,7 @@ async def test_trusting_anybody_is_warned_about_once(
     acme: Acme, secure: OpenAIServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`verify: false` speaks to anybody, and is logged once per process, not once per tenant."""
-    http._ssl_context.cache_clear()
+    http.contexts.clear()
     for _ in range(2):
         assert 200 == (await acme.sent(acme.client(tls={"verify": False}))).status
     warnings = [each for each in caplog.records if "not verified" in each.getMessage()]
@@ -140,6 +141,60 @@ def test_an_authority_that_cannot_be_read_is_named(
         ca.write_text(content)
     with pytest.raises(ConfigError, match=r"tls\.ca: .*ca\.pem cannot be read"):
         acme.client(tls={"ca": str(ca)})
+
+
+@pytest.fixture
+def mutual(authority: CertificateAuthority, acme: Acme) -> Iterator[OpenAIServer]:
+    """Acme's server, which answers nobody without a certificate of the authority."""
+    certificate = replace(authority.server(), client_ca_file=authority.ca_file)
+    with OpenAIServer(keys=[acme.key], certificate=certificate) as server:
+        acme.server = server
+        yield server
+
+
+async def test_a_clients_own_certificate_is_shown(
+    acme: Acme, mutual: OpenAIServer, authority: CertificateAuthority
+) -> None:
+    """With `tls.certificate` and `tls.key`, files or secrets, a server that wants one answers."""
+    mine = authority.client("acme")
+    trust = {"ca": str(authority.ca_file)}
+    key = {"file": str(mine.key_file)}
+    for certificate in (str(mine.certificate_file), {"file": str(mine.certificate_file)}):
+        client = acme.client(tls={**trust, "certificate": certificate, "key": key})
+        for each in (client, client.with_options(timeout=5)):
+            assert 200 == (await acme.sent(each)).status
+
+
+async def test_a_new_key_opens_new_sockets(
+    acme: Acme, mutual: OpenAIServer, authority: CertificateAuthority
+) -> None:
+    """A certificate that was replaced at its source is used by the next request."""
+    mine = authority.client("acme")
+    pair = {"file": str(mine.combined_file)}
+    registry = acme.registry(tls={"ca": str(authority.ca_file), "certificate": pair})
+    client = acme.of(registry)
+    await acme.sent(client)
+    await registry.arefresh("acme")
+    await acme.sent(client)
+    assert 1 == mutual.connections
+    mine.combined_file.write_bytes(authority.client("acme-newer").combined_file.read_bytes())
+    await registry.arefresh("acme")
+    await acme.sent(client)
+    assert 2 == mutual.connections
+
+
+async def test_a_key_of_no_use_is_told_as_itself(
+    acme: Acme, mutual: OpenAIServer, tmp_path: Path, authority: CertificateAuthority
+) -> None:
+    """What is fetched and is no key fails the request, with where it came from, and no secret."""
+    (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\nMIICsecret\n")
+    mine = authority.client("acme")
+    said = {"certificate": str(mine.certificate_file), "key": {"file": str(tmp_path / "key.pem")}}
+    with pytest.raises(CredentialUnavailableError, match=r"tls\.key from file") as caught:
+        await acme.chat(acme.client(tls={"ca": str(authority.ca_file), **said}))
+    assert isinstance(caught.value, openai.OpenAIError)
+    assert "MIIC" not in str(caught.value)
+    assert () == mutual.requests
 
 
 def test_equal_settings_share_one_context(authority: CertificateAuthority) -> None:

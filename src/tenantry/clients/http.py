@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import logging
-import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import openai
 
-from tenantry.errors import ConfigError, Problem
+from tenantry.clients.tls import stamp, trusting
+from tenantry.pool import Pool
 
 if TYPE_CHECKING:
+    import ssl
     from pathlib import Path
 
     import httpx2 as httpx  # the name that both families are called by here
 
+    from tenantry.clients.tls import Identity
     from tenantry.settings import PoolSettings, TimeoutSettings, TlsSettings
 
     BaseClient = httpx.Client
@@ -42,6 +46,8 @@ if not TYPE_CHECKING:
 __all__ = [
     "BaseAsyncClient",
     "BaseClient",
+    "aiohttp_transport",
+    "contexts",
     "httpx",
     "limits",
     "ssl_context",
@@ -50,32 +56,72 @@ __all__ = [
 
 log = logging.getLogger("tenantry")
 
+MOST_CONTEXTS = 256
 
-def ssl_context(tls: TlsSettings) -> ssl.SSLContext:
-    """Return the one context of all tenants with these settings; 95 % of a client's cost.
+
+@functools.cache
+def aiohttp_transport() -> Any:
+    """Return the class of the SDK's own transport over aiohttp; None where there is none to use.
+
+    The SDK decides when it is imported: its default client stands on a package of that name, one
+    of its own (openai 3) or the separate `httpx_aiohttp` (openai 2), or on neither. An aiohttp
+    without middlewares, before 3.12, could not log in to proxies.
+    """
+    packages = (base.__module__.rpartition(".")[0] for base in openai.DefaultAioHttpClient.__mro__)
+    found = next((name for name in packages if name.endswith("httpx_aiohttp")), None)
+    if found is None or not _takes_middlewares():
+        return None
+    return importlib.import_module(found).AiohttpTransport
+
+
+def _takes_middlewares() -> bool:
+    import aiohttp
+
+    return "middlewares" in inspect.signature(aiohttp.ClientSession).parameters
+
+
+@dataclass(frozen=True, slots=True)
+class _Trust:
+    """What tells one SSL context from another."""
+
+    ca: Path | None
+    ca_stamp: tuple[int, ...]
+    verify: bool
+    identity: Identity | None
+
+
+contexts: Pool[_Trust, ssl.SSLContext] = Pool()
+
+
+def ssl_context(tls: TlsSettings, identity: Identity | None = None) -> ssl.SSLContext:
+    """Return the one context of all connections with this trust and identity.
+
+    It is 95 % of a client's cost.
 
     Raises:
-        ConfigError: `tls.ca` is not a readable PEM file.
+        ConfigError: `tls.ca` or the identity cannot be read.
     """
-    return _ssl_context(tls.ca, verify=tls.verify)
+    ca_stamp = () if tls.ca is None else stamp(tls.ca)
+    trust = _Trust(tls.ca, ca_stamp, tls.verify, identity)
+    context = contexts.get(trust, lambda: _built(trust))
+    if len(contexts) > MOST_CONTEXTS:
+        contexts.evict(next(iter(contexts)))
+    return context
 
 
-@functools.lru_cache(maxsize=256)
-def _ssl_context(ca: Path | None, *, verify: bool) -> ssl.SSLContext:
-    if not verify:
+def _built(trust: _Trust) -> ssl.SSLContext:
+    if not trust.verify:
         log.warning("tenantry: TLS certificates are not verified: `tls: {verify: false}`")
-        return httpx.create_ssl_context(verify=False, trust_env=False)
-    if ca is not None:
-        return _trusting(ca)
-    return httpx.create_ssl_context(trust_env=False)
-
-
-def _trusting(ca: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(ca))
-    except OSError as error:  # ssl.SSLError is one
-        reason = f"{ca} cannot be read as PEM: {error.strerror or error}"
-        raise ConfigError(Problem(reason, path="tls.ca")) from error
+        context = httpx.create_ssl_context(verify=False, trust_env=False)
+    elif trust.ca is not None:
+        context = trusting(trust.ca)
+    else:
+        context = httpx.create_ssl_context(trust_env=False)
+    # httpcore says so at each connection, and aiohttp never.
+    context.set_alpn_protocols(["http/1.1"])
+    if trust.identity is not None:
+        trust.identity.show_in(context)
+    return context
 
 
 def limits(pool: PoolSettings) -> httpx.Limits:
