@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tenantry import forks
-from tenantry.credential import Credential, Keyring
+from tenantry.credential import Credential
 from tenantry.events import Event, EventStream
 from tenantry.forks import survives_fork
 from tenantry.freshness import RefreshPolicy
+from tenantry.keyring import Keyring
 from tenantry.pool import Pool
 from tenantry.secret import Document
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tenantry.errors import Problem
 
@@ -74,10 +74,14 @@ class ClientBuilt(Event):
 
 @dataclass(frozen=True, slots=True)
 class ClientEvicted(Event):
-    """The registry let go of a tenant's client; whoever holds it can go on using it."""
+    """The registry let go of a tenant's client; whoever holds it can go on using it.
+
+    `reason` is `asked`, `idle`, `limit`, `changed`, `disabled` or `removed`.
+    """
 
     endpoint: str
     kind: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,23 @@ class RequestReplayed(Event):
 @dataclass(frozen=True, slots=True)
 class TenantQuarantined(Event):
     """A tenant's own settings are wrong: it is not served until they are mended."""
+
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogReloaded(Event):
+    """Tenants changed; `rejected` are those whose new settings are wrong."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    rejected: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadRejected(Event):
+    """A changed configuration cannot be used: everything stays as it was."""
 
     problems: tuple[Problem, ...]
 
@@ -114,7 +135,7 @@ class EventStream:
 
     def after_fork(self) -> None:
         """Start with an empty queue: the parent delivers what happened in the parent."""
-        self._queue: deque[Event] = deque()
+        self._queue: deque[tuple[Event, tuple[Hook, ...]]] = deque()
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -125,10 +146,15 @@ class EventStream:
         """Whether anybody listens; ask before building an event on a hot path."""
         return bool(self._hooks)
 
-    def subscribe(self, hook: Hook) -> Callable[[], None]:
-        """Send every event to `hook` from now on; returns what ends the subscription."""
+    def subscribe(self, hook: Hook, first: Iterable[Event] = ()) -> Callable[[], None]:
+        """Send every event to `hook` from now on; returns what ends the subscription.
+
+        What happened before, and still is so, comes `first`, and to this hook only.
+        """
         with self._condition:
             self._hooks = (*self._hooks, hook)
+        for event in first:
+            self._deliver_to((hook,), event)
 
         def unsubscribe() -> None:
             with self._condition:
@@ -137,13 +163,15 @@ class EventStream:
         return unsubscribe
 
     def publish(self, event: Event) -> None:
-        if not self._hooks:
-            return
+        if self._hooks:
+            self._deliver_to(self._hooks, event)
+
+    def _deliver_to(self, hooks: tuple[Hook, ...], event: Event) -> None:
         with self._condition:
             if len(self._queue) >= QUEUE_LIMIT or self._closing:
                 self.lost += 1
                 return
-            self._queue.append(event)
+            self._queue.append((event, hooks))
             if self._thread is None:
                 self._thread = self._started()
             self._condition.notify()
@@ -173,9 +201,10 @@ class EventStream:
                 if not self._queue:
                     self._thread = None
                     return
-                event = self._queue.popleft()
-            for hook in self._hooks:
-                self._call(hook, event)
+                event, hooks = self._queue.popleft()
+            for hook in hooks:
+                if hook in self._hooks:  # and did not unsubscribe meanwhile
+                    self._call(hook, event)
 
     def _call(self, hook: Hook, event: Event) -> None:
         try:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Forkable(Protocol):
@@ -14,17 +17,28 @@ class Forkable(Protocol):
         """Begin anew; runs in the child before any other thread of it exists."""
 
 
-_known: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_known: weakref.WeakKeyDictionary[Forkable, None] = weakref.WeakKeyDictionary()
+_next: list[Callable[[], None]] = []
 
 
 def survives_fork(thing: Forkable) -> None:
     """Have `thing.after_fork()` called in every child that is forked from now on."""
-    _known.add(thing)
+    _known[thing] = None
+
+
+def once_all_began_anew(step: Callable[[], None]) -> None:
+    """Call `step` after every `after_fork`; whoever starts a thread has to wait for that.
+
+    A thread that ran earlier could meet a lock that nobody in the child will ever release.
+    """
+    _next.append(step)
 
 
 def _in_child() -> None:
     for thing in list(_known):
         thing.after_fork()
+    while _next:
+        _next.pop()()
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -47,9 +47,11 @@ class Pool(Generic[K, V]):
                 return self.built[key]
             return self._build(key, build)
 
-    def evict(self, key: K) -> V | None:
-        """Forget the key's value and return it; who holds it keeps it."""
+    def evict(self, key: K, value: V | None = None) -> V | None:
+        """Forget the key's value, if it is `value`, and return it; who holds it keeps it."""
         with self._lock:
+            if value is not None and self.built.get(key) is not value:
+                return None
             return self.built.pop(key, None)
 
     def clear(self) -> list[V]:

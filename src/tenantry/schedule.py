@@ -10,7 +10,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Protocol
 
-from tenantry.forks import survives_fork
+from tenantry.forks import once_all_began_anew, survives_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,9 +42,11 @@ class Schedule:
         survives_fork(self)
 
     def after_fork(self) -> None:
-        """Keep what is due, and start a thread of this process's own with the next entry."""
+        """Keep what is due, and start a thread of this process's own for it."""
         self._changed = threading.Condition()  # guards all
         self._thread: threading.Thread | None = None
+        if self._heap:
+            once_all_began_anew(self._start)
 
     def at(self, when: float, thing: Refreshable) -> None:
         """Call `thing.due()` at `when`; never blocks."""
@@ -53,13 +55,7 @@ class Schedule:
                 return
             heapq.heappush(self._heap, (when, next(self._numbers), weakref.ref(thing)))
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="tenantry-schedule", daemon=True
-                )
-                try:
-                    self._thread.start()
-                except RuntimeError:  # no more threads: reading what is stale refreshes it too
-                    self._thread = None
+                self._start()
             elif self._heap[0][0] == when:
                 self._changed.notify()
 
@@ -69,6 +65,13 @@ class Schedule:
             self._closed = True
             self._heap.clear()
             self._changed.notify()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="tenantry-schedule", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads: reading what is stale refreshes it too
+            self._thread = None
 
     def run_due(self) -> float | None:
         """Call what is due now; return the seconds until the next, or None where there is none."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 import threading
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -242,5 +243,105 @@ def echo() -> Iterator[Echo]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
+        server.shutdown()
+        thread.join()
+
+
+class Patient(ThreadingHTTPServer):
+    """A plain server that begins to answer, and goes on when the test says so.
+
+    `GET` is answered whole, once `headers_go` is set. `POST` begins a stream of events, which ends
+    once `body_go` is set.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _PatientHandler)
+        self.headers_go, self.body_go = threading.Event(), threading.Event()
+        self.headers_go.set()
+        self.begun = threading.Semaphore(0)  # one for each request that arrived
+        self.sockets: set[object] = set()  # those that are open
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+    def arrived(self, requests: int = 1) -> None:
+        """Wait for requests to arrive."""
+        for _ in range(requests):
+            assert self.begun.acquire(timeout=10), "no request arrived"
+
+    def left_with(self, sockets: int) -> bool:
+        """Wait until so many sockets are open; return whether that came true."""
+        end = time.monotonic() + 10
+        while len(self.sockets) != sockets and time.monotonic() < end:
+            time.sleep(0.002)
+        return len(self.sockets) == sockets
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that went away."""
+
+
+class _PatientHandler(BaseHTTPRequestHandler):
+    server: Patient
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.sockets.add(self)
+
+    def finish(self) -> None:
+        self.server.sockets.discard(self)
+        super().finish()
+
+    def do_GET(self) -> None:
+        self.server.begun.release()
+        assert self.server.headers_go.wait(10)
+        if self.path.endswith("/moved"):
+            self._begin(307, ("location", "/v1/models"), ("content-length", "0"))
+            return
+        body = json.dumps({"object": "list", "data": []}).encode()
+        self._begin(200, ("content-length", str(len(body))))
+        self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.server.begun.release()
+        assert self.server.headers_go.wait(10)
+        self._begin(200, ("transfer-encoding", "chunked"), ("content-type", "text/event-stream"))
+        self._event("first")
+        assert self.server.body_go.wait(10)
+        self._event("last")
+        self._chunk(b"data: [DONE]\n\n")
+        self._chunk(b"")
+
+    def _begin(self, status: int, *headers: tuple[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _event(self, text: str) -> None:
+        choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+        event = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        self._chunk(f"data: {json.dumps({**event, 'choices': [choice]})}\n\n".encode())
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # its own name
+        """Say nothing."""
+
+
+@pytest.fixture
+def patient() -> Iterator[Patient]:
+    with Patient() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.headers_go.set()
+        server.body_go.set()
         server.shutdown()
         thread.join()

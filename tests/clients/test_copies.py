@@ -6,11 +6,15 @@ import copy
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
+import openai
+import pytest
 from openai.types.chat import ChatCompletion
 
 from tenantry.clients.http import httpx
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
     from tests.clients.conftest import Acme, Client
 
 HEADERS = {"X-Team": "blue", "X-Gateway-Key": {"env": "GATEWAY"}}
@@ -132,6 +136,132 @@ def test_a_deep_copy_is_the_client_itself(acme: Acme) -> None:
     """Containers that copy what they hold go on sharing the client."""
     client = acme.client()
     assert client is copy.deepcopy({"client": client})["client"]
+
+
+# -- beside the SDK's own client ------------------------------------------------------------------
+
+BEGUN: dict[str, Any] = {
+    "timeout": 7.0,
+    "max_retries": 1,
+    "organization": "org-acme",
+    "project": "proj-acme",
+    "default_headers": {"X-Team": "blue", "X-Tier": "gold"},
+    "default_query": {"team": "blue", "tier": "gold"},
+}
+NO_TIER = {"X-Tier": openai.Omit()}
+CHAINS: dict[str, tuple[dict[str, Any], ...]] = {
+    "nothing": ({},),
+    "timeout": ({"timeout": 1.5},),
+    "timeout in parts": ({"timeout": httpx.Timeout(3.0, connect=1.0)},),
+    "no timeout": ({"timeout": None},),
+    "timeout inherited": ({"timeout": 1.5}, {"max_retries": 0}),
+    "max_retries": ({"max_retries": 0},),
+    "max_retries inherited": ({"max_retries": 5}, {"timeout": 3}),
+    "organization": ({"organization": "org-other"},),
+    "organization, inherited": ({"organization": "org-other"}, {"project": "proj-other"}),
+    "empty organization": ({"organization": ""},),
+    "project": ({"project": "proj-other"},),
+    "headers merged": ({"default_headers": {"X-More": "yes"}},),
+    "header replaced": ({"default_headers": {"X-Team": "red"}},),
+    "header left out": ({"default_headers": NO_TIER},),
+    "header in other case": ({"default_headers": {"x-team": "red"}},),
+    "header of the SDK": ({"default_headers": {"X-Stainless-Lang": "mine"}},),
+    "no headers": ({"set_default_headers": {}},),
+    "headers set": ({"set_default_headers": {"X-Only": "yes"}},),
+    "headers set, then merged": (
+        {"set_default_headers": {"X-Only": "yes"}},
+        {"default_headers": {"X-More": "yes"}},
+    ),
+    "query merged": ({"default_query": {"more": "yes", "numbers": [1, 2]}},),
+    "parameter replaced": ({"default_query": {"team": "red"}},),
+    "no query": ({"set_default_query": {}},),
+    "query set": ({"set_default_query": {"only": "yes"}},),
+    "query set, then merged": (
+        {"set_default_query": {"only": "yes"}},
+        {"default_query": {"more": "yes"}},
+    ),
+    "strict": ({"_extra_kwargs": {"_strict_response_validation": True}},),
+    "all at once": (
+        {
+            "timeout": 2,
+            "max_retries": 3,
+            "organization": "org-other",
+            "project": "proj-other",
+            "default_headers": {"X-More": "yes"},
+            "default_query": {"more": "yes"},
+        },
+    ),
+}
+
+
+@pytest.fixture
+async def plain(acme: Acme) -> AsyncIterator[Client]:
+    """The SDK's own client, told what the tenant says."""
+    said: dict[str, Any] = {
+        **BEGUN,
+        "timeout": httpx.Timeout(BEGUN["timeout"]),
+        "api_key": acme.key,
+    }
+    if acme.kind.is_azure:
+        said |= {"azure_endpoint": acme.server.azure_endpoint, "api_version": acme.api_version}
+    else:
+        said |= {"base_url": acme.server.base_url}
+    client: Client = acme.kind.sdk(**said)
+    yield client
+    await acme.settle(client.close())
+
+
+def chained(client: Client, chain: tuple[Mapping[str, Any], ...]) -> Client:
+    """Clone in turns with both of the SDK's names for it."""
+    for number, options in enumerate(chain):
+        client = client.copy(**options) if number % 2 else client.with_options(**options)
+    return client
+
+
+async def observed(acme: Acme, client: Client) -> dict[str, Any]:
+    """Return what a client says of itself, and what the server received from it."""
+    request = await acme.sent(client, extra_query={"api-version": acme.api_version})
+    apart = {"user-agent", "authorization", "cookie", "connection"}
+    return {
+        "timeout": client.timeout,
+        "max_retries": client.max_retries,
+        "organization": client.organization,
+        "project": client.project,
+        "base_url": client.base_url,
+        "default_query": client.default_query,
+        "strict": client._strict_response_validation,
+        "path": request.path,
+        "query": request.query,
+        "headers": {name: value for name, value in request.header.items() if name not in apart},
+    }
+
+
+@pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
+async def test_clones_are_what_the_sdks_are(
+    acme: Acme, plain: Client, chain: tuple[Mapping[str, Any], ...]
+) -> None:
+    """The same options make the same clone of a tenant's client and of a plain one.
+
+    Those that they came from stay as they were.
+    """
+    client = acme.client(**BEGUN)
+    before = await observed(acme, client)
+    ours = await observed(acme, chained(client, chain))
+    theirs = await observed(acme, chained(plain, chain))
+    assert theirs == ours
+    assert before == await observed(acme, client)
+
+
+@pytest.mark.parametrize("what", ["headers", "query"])
+def test_to_set_and_to_add_at_once_is_an_error(acme: Acme, plain: Client, what: str) -> None:
+    """`default_headers` beside `set_default_headers`, and so for the query, is a `ValueError`."""
+    options: dict[str, Any] = {f"default_{what}": {"a": "1"}, f"set_default_{what}": {"b": "2"}}
+    for client in (acme.client(), plain):
+        for clone in (client.copy, client.with_options):
+            with pytest.raises(ValueError, match=f"default_{what}.*mutually exclusive"):
+                clone(**options)
+    with pytest.raises(ValueError, match=f"default_{what}.*mutually exclusive"):
+        acme.of(acme.registry(), **options)
 
 
 # -- how responses are read -----------------------------------------------------------------------

@@ -12,7 +12,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 from pydantic import SecretStr
 
 from tenantry import RegistryClosedError
-from tenantry.clients import EndpointClients
+from tenantry.clients import EndpointClients, Sockets
 from tenantry.events import ClientBuilt, Event, EventStream
 from tenantry.secrets import Secrets
 from tenantry.settings import References, TenantSettings
@@ -39,7 +39,8 @@ class House:
         said = {"base_url": self.server.base_url, "api_key": SecretStr(KEY), **said}
         settings = TenantSettings.model_validate(said, context=References(kinds()))
         credentials = self.secrets.credentials("acme", settings)
-        made = EndpointClients("acme", "eu", settings, credentials, self.events)
+        sockets = Sockets(self.secrets.schedule)
+        made = EndpointClients("acme", "eu", settings, credentials, self.events, sockets)
         self._made.append(made)
         return made
 

@@ -119,6 +119,27 @@ async def test_a_clone_may_have_a_secret_of_its_own(acme: Acme) -> None:
     assert "evt_1" == clone.webhooks.unwrap(PAYLOAD, signed(b"another")).id
 
 
+async def test_a_webhook_may_be_signed_with_the_secret_of_before(acme: Acme) -> None:
+    """After a rotation both unwrap, on clones too, as long as the previous value is kept."""
+    environ = {"WEBHOOK": "older", "KEY": acme.key}
+    registry = acme.registry(webhook_secret={"env": "WEBHOOK"}, environ=environ)
+    client = acme.of(registry)
+    await registry.arefresh("acme")
+    environ["WEBHOOK"] = "newer"
+    await registry.arefresh("acme")
+    for each in (client, client.with_options(timeout=5)):
+        for key in (b"newer", b"older"):
+            assert "evt_1" == each.webhooks.unwrap(PAYLOAD, signed(key)).id
+            each.webhooks.verify_signature(PAYLOAD, signed(key))
+        with pytest.raises(openai.InvalidWebhookSignatureError):
+            each.webhooks.unwrap(PAYLOAD, signed(b"oldest"))
+        with pytest.raises(openai.InvalidWebhookSignatureError):
+            each.webhooks.unwrap(PAYLOAD, signed(b"older"), secret="the caller's own")
+    await registry.arefresh("acme", drop_previous=True)
+    with pytest.raises(openai.InvalidWebhookSignatureError):
+        client.webhooks.unwrap(PAYLOAD, signed(b"older"))
+
+
 async def test_a_rotated_secret_counts_at_once(acme: Acme) -> None:
     """After a refresh the client that was held all along unwraps with the newer secret."""
     environ = {"WEBHOOK": "older", "KEY": acme.key}

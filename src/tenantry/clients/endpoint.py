@@ -6,8 +6,9 @@ import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tenantry.clients.boundary import Boundary
+from tenantry.clients.connection import Connection
 from tenantry.clients.gate import ADMIN_API_KEY, API_KEY, HEADERS, QUERY, Gate, Slot
-from tenantry.clients.http import httpx, limits, ssl_context
+from tenantry.clients.http import httpx
 from tenantry.clients.options import azure_arguments, openai_arguments
 from tenantry.clients.sealed import (
     SealedAsyncAzureOpenAI,
@@ -20,17 +21,16 @@ from tenantry.clients.transport import (
     AsyncTransport,
     SealedHttpClient,
     SyncTransport,
-    async_pool,
-    sync_pool,
 )
 from tenantry.events import ClientBuilt, EventStream
 from tenantry.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from openai import AsyncOpenAI, OpenAI
 
+    from tenantry.clients.sockets import Sockets
     from tenantry.credential import Credential
     from tenantry.errors import TenantryError
     from tenantry.settings import TenantSettings
@@ -54,6 +54,7 @@ class EndpointClients:
         settings: TenantSettings,
         credentials: Mapping[str, Credential],
         events: EventStream,
+        sockets: Sockets,
     ) -> None:
         self.tenant = tenant
         self.endpoint = endpoint
@@ -66,16 +67,24 @@ class EndpointClients:
         if address is not None:
             self.gate.boundary = Boundary.of(httpx.URL(address))
         self._events = events
+        self._sockets = sockets
+        self._connection = Connection(settings, credentials)
         self._clients: Pool[str, OpenAI | AsyncOpenAI] = Pool()
-        self._http: MutableMapping[str, SealedHttpClient | AsyncSealedHttpClient] = {}
+        self._released = False
+        self._http: dict[str, weakref.ref[SealedHttpClient | AsyncSealedHttpClient]] = {}
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """The tenant and the endpoint, as callers say them."""
+        return self.tenant, self.endpoint or None
 
     def sync(self) -> OpenAI:
         built = self._clients.built.get(SYNC)
-        return cast("OpenAI", built or self._clients.get(SYNC, self._build_sync))
+        return cast("OpenAI", built or self._shared(SYNC, self._build_sync))
 
     def async_(self) -> AsyncOpenAI:
         built = self._clients.built.get(ASYNC)
-        return cast("AsyncOpenAI", built or self._clients.get(ASYNC, self._build_async))
+        return cast("AsyncOpenAI", built or self._shared(ASYNC, self._build_async))
 
     @property
     def built(self) -> tuple[str, ...]:
@@ -83,36 +92,71 @@ class EndpointClients:
         return tuple(type(client).__name__ for client in list(self._clients.built.values()))
 
     @property
+    def kinds_held(self) -> tuple[str, ...]:
+        """The kinds of the clients that are still in use."""
+        return tuple(kind for kind, http in list(self._http.items()) if http() is not None)
+
+    @property
     def held(self) -> bool:
         """Whether a client is still in use, by the registry or by who was handed one."""
-        return bool(self._http)
+        return bool(self.kinds_held)
+
+    def serves(self, settings: TenantSettings) -> bool:
+        """Whether clients with these settings would be the same as those that were built."""
+        return self.settings is settings or _of_clients(self.settings) == _of_clients(settings)
+
+    def in_flight(self) -> int:
+        """How many requests passed the gate and are not over, body and all; and open WebSockets."""
+        passing = set(self.gate.in_flight)  # first: they go from here to there
+        return len(passing.union(*(http.connections.users() for http in self._in_use())))
 
     def release(self) -> None:
-        """Let go of the clients: they live on as long as somebody else holds them."""
-        self._http = weakref.WeakValueDictionary(self._http)
+        """Let go of the clients: they live on as long as somebody else holds them.
+
+        Idle connections are closed; those in use when they are done.
+        """
+        self._released = True
         self._clients.clear()
+        for http in self._in_use():
+            http.connections.retire()
 
     def shut(self, reason: Callable[[], TenantryError]) -> None:
         """Let no new request through; what is in flight finishes."""
         self.gate.shut = reason
 
+    def reopen(self) -> None:
+        """Let requests through again."""
+        self.gate.shut = None
+
     def dispose(self) -> None:
         """Close all connections; those of other event loops without waiting."""
-        for http in list(self._http.values()):
-            http.dispose()
+        for http in self._in_use():
+            http.connections.dispose()
 
     async def adispose(self) -> None:
         """Close all connections, and wait for those of the running loop."""
-        for http in list(self._http.values()):
+        for http in self._in_use():
             if isinstance(http, AsyncSealedHttpClient):
-                await http.adispose()
+                await http.connections.adispose()
             else:
-                http.dispose()
+                http.connections.dispose()
+
+    def _in_use(self) -> list[SealedHttpClient | AsyncSealedHttpClient]:
+        found = (http() for http in list(self._http.values()))
+        return [http for http in found if http is not None]
+
+    def _shared(self, kind: str, build: Callable[[], OpenAI | AsyncOpenAI]) -> OpenAI | AsyncOpenAI:
+        client = self._clients.get(kind, build)
+        if self._released:  # while it was built: only who asked for it may hold it
+            self._clients.clear()
+        return client
 
     def _build_sync(self) -> OpenAI:
-        make = sync_pool(*self._connection())
-        http = SealedHttpClient(self.gate, SyncTransport(self.gate, make))
-        self._http[SYNC] = http
+        self._connection.check()
+        transport = SyncTransport(self.gate, self._connection, self._sockets)
+        http = SealedHttpClient(self.gate, transport)
+        self._http[SYNC] = weakref.ref(http)
+        http.endpoint = self
         if self.settings.provider == "azure":
             arguments = azure_arguments(self.settings, self.gate, self.gate.ask)
             return self._built(SealedAzureOpenAI(**arguments, http_client=http))
@@ -120,23 +164,29 @@ class EndpointClients:
         return self._built(SealedOpenAI(**arguments, http_client=http))
 
     def _build_async(self) -> AsyncOpenAI:
-        make = async_pool(*self._connection())
-        http = AsyncSealedHttpClient(self.gate, AsyncTransport(self.gate, make))
-        self._http[ASYNC] = http
+        self._connection.check_async()
+        transport = AsyncTransport(self.gate, self._connection, self._sockets)
+        http = AsyncSealedHttpClient(self.gate, transport)
+        self._http[ASYNC] = weakref.ref(http)
+        http.endpoint = self
         if self.settings.provider == "azure":
             arguments = azure_arguments(self.settings, self.gate, self.gate.aask)
             return self._built(SealedAsyncAzureOpenAI(**arguments, http_client=http))
         arguments = openai_arguments(self.settings, self.gate, self.gate.aask)
         return self._built(SealedAsyncOpenAI(**arguments, http_client=http))
 
-    def _connection(self) -> tuple[Any, httpx.Limits, str | None]:
-        proxy = None if self.settings.proxy is None else self.settings.proxy.url
-        return ssl_context(self.settings.tls), limits(self.settings.pool), proxy
-
     def _built(self, client: Client) -> Client:
         if self._events.wanted:
             self._events.publish(ClientBuilt(self.tenant, self.endpoint, type(client).__name__))
         return client
+
+
+# What may change without the clients noticing.
+_NOT_OF_CLIENTS = frozenset({"enabled", "labels", "refresh", "rotated_at"})
+
+
+def _of_clients(settings: TenantSettings) -> dict[str, Any]:
+    return {name: value for name, value in settings if name not in _NOT_OF_CLIENTS}
 
 
 def _slots(settings: TenantSettings, credentials: Mapping[str, Credential]) -> Iterator[Slot]:

@@ -11,11 +11,13 @@ from typing import TypeVar
 from openai import OpenAIError
 
 from tenantry.errors import (
+    ConfigError,
     CredentialUnavailableError,
     RegistryClosedError,
     TenantBoundaryError,
     TenantDisabledError,
     TenantryError,
+    UnknownTenantError,
 )
 
 E = TypeVar("E", bound=TenantryError)
@@ -37,6 +39,14 @@ class RequestTenantDisabledError(TenantDisabledError, OpenAIError):
     """`TenantDisabledError`, raised inside a request."""
 
 
+class RequestUnknownTenantError(UnknownTenantError, OpenAIError):
+    """`UnknownTenantError`, raised inside a request: the tenant was removed."""
+
+
+class RequestConfigError(ConfigError, OpenAIError):
+    """`ConfigError`, raised inside a request: a file that settings name is of no use any more."""
+
+
 _TWINS: dict[type[TenantryError], type[TenantryError]] = {
     twin.__mro__[1]: twin
     for twin in (
@@ -44,6 +54,8 @@ _TWINS: dict[type[TenantryError], type[TenantryError]] = {
         RequestBoundaryError,
         RequestRegistryClosedError,
         RequestTenantDisabledError,
+        RequestUnknownTenantError,
+        RequestConfigError,
     )
 }
 

@@ -7,6 +7,7 @@ Written once as a generator; two short drivers run it, one sync and one async.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,6 +32,7 @@ WEBHOOK_SECRET = "tenantry:webhook_secret"  # noqa: S105  # a placeholder
 HEADERS = "tenantry:default_headers."
 QUERY = "tenantry:default_query."
 
+IN_FLIGHT = "tenantry"  # the extension of a request that tells the transport its token
 UNAUTHORIZED = 401
 _BEARER = "Bearer "
 
@@ -113,6 +115,8 @@ class Gate(httpx.Auth):
         self.boundary: Boundary | None = None  # known once the SDK has made its base URL
         self.shut: Callable[[], TenantryError] | None = None
         self.webhook = webhook
+        self.in_flight: set[object] = set()  # tokens of requests that pass, and of open sockets
+        self.last_use = time.monotonic()
         self._events = events
         self._slots = {slot.placeholder: slot for slot in slots}
         header_names = (name for name in self._slots if name.startswith(HEADERS))
@@ -126,6 +130,27 @@ class Gate(httpx.Auth):
         """Raise what the gate was shut with, if it was."""
         if self.shut is not None:
             raise in_request(self.shut())
+
+    def begin(self) -> object:
+        """Let something through, if the gate is open; `end` is told what this returns.
+
+        Raises:
+            TenantryError: what the gate was shut with, as an `openai.OpenAIError`.
+        """
+        token = object()
+        # Entered before the gate is looked at: who shuts it and then waits misses nobody.
+        self.in_flight.add(token)
+        try:
+            self.check_open()
+        except TenantryError:
+            self.in_flight.discard(token)
+            raise
+        self.last_use = time.monotonic()
+        return token
+
+    def end(self, token: object) -> None:
+        """Note that what began is over; ending twice is harmless."""
+        self.in_flight.discard(token)
 
     def check_hop(self, request: httpx.Request) -> None:
         """Refuse a request that would leave the tenant's own address; called before every send.
@@ -175,35 +200,40 @@ class Gate(httpx.Auth):
     def sync_auth_flow(
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
+        token = request.extensions[IN_FLIGHT] = self.begin()
         flow = self._flow(request)
         answer: Any = None
-        while True:
-            try:
+        try:
+            while True:
                 step = flow.send(answer)
                 answer = step.answer() if isinstance(step, _Lot) else (yield step)
-            except StopIteration:
-                return
-            except CredentialUnavailableError as error:
-                raise in_request(error) from error.__cause__
+        except StopIteration:
+            return
+        except CredentialUnavailableError as error:
+            raise in_request(error) from error.__cause__
+        finally:
+            self.end(token)
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        token = request.extensions[IN_FLIGHT] = self.begin()
         flow = self._flow(request)
         answer: Any = None
-        while True:
-            try:
+        try:
+            while True:
                 step = flow.send(answer)
                 answer = await step.aanswer() if isinstance(step, _Lot) else (yield step)
-            except StopIteration:
-                return
-            except CredentialUnavailableError as error:
-                raise in_request(error) from error.__cause__
+        except StopIteration:
+            return
+        except CredentialUnavailableError as error:
+            raise in_request(error) from error.__cause__
+        finally:
+            self.end(token)
 
     # -- the flow ---------------------------------------------------------------------------------
 
     def _flow(self, request: httpx.Request) -> Generator[_Step, Any, None]:
-        self.check_open()
         self.check_hop(request)
         if self.webhook is not None:
             self.webhook.prefetch()

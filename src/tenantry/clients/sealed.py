@@ -8,13 +8,17 @@ its http client, which clones share.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 
 from tenantry.clients.boundary import Boundary
+from tenantry.clients.connecting import seals_websockets
 from tenantry.clients.errors import in_request
 from tenantry.clients.gate import ADMIN_API_KEY, API_KEY, WEBHOOK_SECRET, Gate
+from tenantry.clients.webhooks import AsyncSealedWebhooks, SealedWebhooks
+from tenantry.clients.websockets import boundary_of
 from tenantry.errors import CredentialUnavailableError
 
 # What the SDK calls "no key" when it copies an Azure client, and what stands for one here.
@@ -101,6 +105,10 @@ class Sealed:
             """,
         )
 
+        @functools.cached_property
+        def webhooks(self) -> SealedWebhooks | AsyncSealedWebhooks:
+            return SealedWebhooks(self) if isinstance(self, OpenAI) else AsyncSealedWebhooks(self)
+
         def copy(self, **options: Any) -> Sealed:
             if options.get("http_client") not in (None, self._client):
                 raise self.gate.refusal("another http_client would not pass the tenant's gate")
@@ -139,18 +147,22 @@ class SealedAzure(Sealed):
         with_options = copy
 
 
+@seals_websockets
 class SealedOpenAI(Sealed, OpenAI):
     """An `openai.OpenAI` of one tenant."""
 
 
+@seals_websockets
 class SealedAsyncOpenAI(Sealed, AsyncOpenAI):
     """An `openai.AsyncOpenAI` of one tenant."""
 
 
+@seals_websockets
 class SealedAzureOpenAI(SealedAzure, AzureOpenAI):
     """An `openai.AzureOpenAI` of one tenant."""
 
 
+@seals_websockets
 class SealedAsyncAzureOpenAI(SealedAzure, AsyncAzureOpenAI):
     """An `openai.AsyncAzureOpenAI` of one tenant."""
 
@@ -187,3 +199,6 @@ def _check_address(gate: Gate, client: Any) -> None:
         gate.boundary = Boundary.of(base_url)
     elif reason := gate.boundary.objection(base_url):
         raise gate.refusal(f"base_url: {reason}")
+    http = client._client  # noqa: SLF001  # what `Sealed` declares, and clones share
+    if not hasattr(http, "socket_boundary"):
+        http.socket_boundary = boundary_of(gate.boundary, client.websocket_base_url)

@@ -7,81 +7,64 @@ at each request. Each hop, redirects included, passes the gate's boundary check 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import weakref
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
+from tenantry.clients.errors import in_request
+from tenantry.clients.gate import IN_FLIGHT
 from tenantry.clients.http import BaseAsyncClient, BaseClient, httpx
+from tenantry.clients.pools import AsyncCountedStream, CountedStream, LoopPool, OpenPool, ThreadPool
+from tenantry.errors import CredentialUnavailableError
 from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Iterator
 
+    from tenantry.clients.connection import Connection
     from tenantry.clients.gate import Gate
-
-    SyncPool = Callable[[], httpx.HTTPTransport]
-    AsyncPool = Callable[[], httpx.AsyncHTTPTransport]
-
-
-def sync_pool(context: ssl.SSLContext, limits: httpx.Limits, proxy: str | None) -> SyncPool:
-    """Return what makes a pool for sync clients."""
-    return lambda: httpx.HTTPTransport(verify=context, limits=limits, proxy=proxy, trust_env=False)
-
-
-def async_pool(context: ssl.SSLContext, limits: httpx.Limits, proxy: str | None) -> AsyncPool:
-    """Return what makes a pool for async clients."""
-    return lambda: httpx.AsyncHTTPTransport(
-        verify=context, limits=limits, proxy=proxy, trust_env=False
-    )
+    from tenantry.clients.sockets import Sockets
+    from tenantry.secret import Secret
 
 
 class SealedHttpClient(BaseClient):
     """The http client under every sync SDK client of one tenant, clones included.
 
-    `close()` closes nothing, because clones share it: only the registry may `dispose()` of it.
+    `close()` closes nothing, because clones share it: only the registry may close `connections`.
+    It keeps its `endpoint` alive: who can send can be shut.
     """
+
+    endpoint: object = None
 
     def __init__(self, gate: Gate, transport: SyncTransport) -> None:
         super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
         self.gate = gate
-        self._pools = transport
-        _dispose_when_unused(self, transport)
+        self.connections = transport
+        _retire_when_unused(self, transport)
 
     def close(self) -> None:
         """Do nothing: other clones go on using the connections."""
-
-    def dispose(self) -> None:
-        """Close the connections."""
-        self._pools.dispose()
 
 
 class AsyncSealedHttpClient(BaseAsyncClient):
     """The http client under every async SDK client of one tenant; see `SealedHttpClient`."""
 
+    endpoint: object = None
+
     def __init__(self, gate: Gate, transport: AsyncTransport) -> None:
         super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
         self.gate = gate
-        self._pools = transport
-        _dispose_when_unused(self, transport)
+        self.connections = transport
+        _retire_when_unused(self, transport)
 
     async def aclose(self) -> None:
         """Do nothing: other clones go on using the connections."""
 
-    def dispose(self) -> None:
-        """Close the connections, each on its own loop; does not wait."""
-        self._pools.dispose()
 
-    async def adispose(self) -> None:
-        """Close the connections of the running loop, and those of others without waiting."""
-        await self._pools.adispose()
-
-
-def _dispose_when_unused(http: object, transport: SyncTransport | AsyncTransport) -> None:
+def _retire_when_unused(http: object, transport: SyncTransport | AsyncTransport) -> None:
     """Close the connections once nobody holds a client that could use them."""
-    weakref.finalize(http, transport.dispose).atexit = False
+    weakref.finalize(http, transport.retire).atexit = False
 
 
 def _no_cookies() -> CookieJar:
@@ -90,116 +73,203 @@ def _no_cookies() -> CookieJar:
 
 
 class SyncTransport(httpx.BaseTransport):
-    """The pool of one tenant's sync clients in this process."""
+    """What sends a tenant's requests from this process, through a pool that is made when needed."""
 
-    def __init__(self, gate: Gate, make: SyncPool) -> None:
+    def __init__(self, gate: Gate, connection: Connection, sockets: Sockets) -> None:
         self._gate = gate
-        self._make = make
-        self._parked: list[httpx.HTTPTransport] = []
-        self._pool: httpx.HTTPTransport | None = None
-        self._lock = threading.Lock()  # guards the making of _pool
+        self.connection = connection
+        self._sockets = sockets
+        self._parked: list[ThreadPool] = []
+        self._pool: ThreadPool | None = None
+        self._retired: list[ThreadPool] = []  # and in use, or lately were
+        # Guards _pool and _retired; a client that is collected in here may take it again.
+        self._lock = threading.RLock()
         survives_fork(self)
 
     def after_fork(self) -> None:
         """Leave the parent's sockets alone: closing them here would end its conversations."""
-        self._lock = threading.Lock()
-        if self._pool is not None:
-            self._parked.append(self._pool)
-            self._pool = None
+        self._lock = threading.RLock()
+        self._gate.in_flight.clear()
+        self._parked += self._known()
+        self._pool, self._retired = None, []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._gate.check_hop(request)
+        user = request.extensions.get(IN_FLIGHT) or object()
+        pool = self._entered(user)
+        try:
+            response = pool.transport.handle_request(request)
+        except BaseException:
+            pool.leave(user)
+            raise
+        assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  # httpx does, too
+        response.stream = CountedStream(response.stream, pool, user)
+        return response
+
+    def users(self) -> Iterator[object]:
+        """Return what is in flight."""
+        return (user for pool in self._known() for user in list(pool.users))
+
+    def retire(self) -> None:
+        """Close what is idle now, and the rest when it is done; later requests connect anew."""
         pool = self._pool
-        if pool is None:
-            with self._lock:
-                pool = self._pool = self._pool or self._make()
-        return pool.handle_request(request)
+        if pool is not None:
+            pool.retire()
 
     def dispose(self) -> None:
-        """Close what is open in this process."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
+        """Close what is open in this process, in use or not."""
+        for pool in self._known():
+            pool.retire()
             pool.close()
+
+    def _known(self) -> list[ThreadPool]:
+        """Return all that may have users."""
+        pool = self._pool  # first: it goes from here to there
+        return [*([] if pool is None else [pool]), *self._retired]
+
+    def _entered(self, user: object) -> ThreadPool:
+        secrets = self.secrets()
+        while True:
+            pool = self._pool
+            if pool is None or pool.secrets != secrets:
+                pool = self._made(pool, secrets)
+            pool.enter(user)
+            if pool is self._pool:
+                return pool
+            pool.leave(user)  # it was retired meanwhile
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """Return what `connection` needs before it opens a socket, in its order."""
+        try:
+            return tuple(credential.get() for credential in self.connection.credentials)
+        except CredentialUnavailableError as error:
+            raise in_request(error) from error.__cause__
+
+    def _made(self, outdated: ThreadPool | None, secrets: tuple[Secret, ...]) -> ThreadPool:
+        if outdated is not None:
+            outdated.retire()
+        with self._lock:
+            if self._pool is None:
+                transport = self.connection.sync_pool(secrets)
+                limits = self.connection.limits
+                self._pool = ThreadPool(transport, secrets, limits, self._sockets, self._forget)
+            return self._pool
+
+    def _forget(self, pool: OpenPool) -> None:
+        with self._lock:
+            if self._pool is pool:
+                self._retired = [each for each in self._known() if each.users]
+                self._pool = None
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
-    """The pools of one tenant's async clients, one per running event loop.
+    """What sends a tenant's requests from event loops, through a pool for each.
 
     A loop's pool is closed when the loop ends, at the latest.
     """
 
-    def __init__(self, gate: Gate, make: AsyncPool) -> None:
+    def __init__(self, gate: Gate, connection: Connection, sockets: Sockets) -> None:
         self._gate = gate
-        self._make = make
-        self._parked: list[object] = []
-        self._pools: dict[asyncio.AbstractEventLoop, _LoopPool] = {}
+        self.connection = connection
+        self._sockets = sockets
+        self._parked: list[LoopPool] = []
+        self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
+        self._retired: list[LoopPool] = []  # and in use, or lately were
+        self._lock = threading.RLock()  # guards _pools and _retired
         survives_fork(self)
 
     def after_fork(self) -> None:
         """Leave the parent's sockets alone; see `SyncTransport`."""
-        self._parked.append(self._pools)
-        self._pools = {}
+        self._lock = threading.RLock()
+        self._gate.in_flight.clear()
+        self._parked += self._known()
+        self._pools, self._retired = {}, []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._gate.check_hop(request)
-        loop = asyncio.get_running_loop()
-        held = self._pools.get(loop)
-        if held is None:
-            self._drop_closed_loops()
-            held = self._pools[loop] = _LoopPool(self._make())
-            await held.open()
-        return await held.pool.handle_async_request(request)
+        user = request.extensions.get(IN_FLIGHT) or object()
+        pool = await self._entered(user)
+        try:
+            response = await pool.transport.handle_async_request(request)
+        except BaseException:
+            pool.leave(user)
+            raise
+        assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  # httpx does, too
+        response.stream = AsyncCountedStream(response.stream, pool, user)
+        return response
+
+    def users(self) -> Iterator[object]:
+        """Return what is in flight, on all loops."""
+        pools = [pool for pool in self._known() if not pool.abandoned]
+        return (user for pool in pools for user in list(pool.users))
+
+    def retire(self) -> None:
+        """Close what is idle now, and the rest when it is done; later requests connect anew."""
+        for pool in list(self._pools.values()):
+            pool.retire()
 
     def dispose(self) -> None:
         """Close every pool on its own loop, without waiting; those of closed loops are dropped."""
-        pools, self._pools = self._pools, {}
-        for loop, held in pools.items():
-            # A loop that has ended has closed its pool itself.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(held.close_soon)
+        for pool in self._known():
+            pool.retire()
+            pool.close()
 
     async def adispose(self) -> None:
-        """Close the running loop's pool and wait for it; close the others without waiting."""
-        held = self._pools.pop(asyncio.get_running_loop(), None)
+        """Close the running loop's pools and wait for it; close the others without waiting."""
+        loop = asyncio.get_running_loop()
+        own = [pool for pool in self._known() if pool.loop is loop]
         self.dispose()
-        if held is not None:
-            await held.close()
+        for pool in own:
+            await pool.aclose()
+
+    def _known(self) -> list[LoopPool]:
+        """Return all that may have users."""
+        return [*list(self._pools.values()), *self._retired]
+
+    async def _entered(self, user: object) -> LoopPool:
+        secrets = await self.secrets()
+        loop = asyncio.get_running_loop()
+        while True:
+            pool = self._pools.get(loop)
+            if pool is None or pool.secrets != secrets:
+                pool = await self._made(loop, pool, secrets)
+            pool.enter(user)
+            if self._pools.get(loop) is pool:
+                return pool
+            pool.leave(user)  # it was retired meanwhile
+
+    async def secrets(self) -> tuple[Secret, ...]:
+        try:
+            return tuple([await credential.aget() for credential in self.connection.credentials])
+        except CredentialUnavailableError as error:
+            raise in_request(error) from error.__cause__
+
+    async def _made(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        outdated: LoopPool | None,
+        secrets: tuple[Secret, ...],
+    ) -> LoopPool:
+        if outdated is not None:
+            outdated.retire()
+        self._drop_closed_loops()
+        transport = self.connection.async_pool(secrets)
+        limits = self.connection.limits
+        pool = LoopPool(transport, secrets, limits, self._sockets, self._forget)
+        with self._lock:
+            self._pools[loop] = pool
+        await pool.open()
+        return pool
+
+    def _forget(self, pool: OpenPool) -> None:
+        with self._lock:
+            for loop, each in list(self._pools.items()):
+                if each is pool:
+                    kept = (*self._retired, each)
+                    self._retired = [one for one in kept if one.users and not one.abandoned]
+                    self._pools.pop(loop, None)
 
     def _drop_closed_loops(self) -> None:
-        for loop in list(self._pools):
-            if loop.is_closed():
-                self._pools.pop(loop, None)
-
-
-class _LoopPool:
-    """The connections of one event loop, closed by `close` or by the end of the loop.
-
-    asyncio ends every async generator before it closes a loop; one of them guards the pool.
-    """
-
-    def __init__(self, pool: httpx.AsyncHTTPTransport) -> None:
-        self.pool = pool
-        self._guard = self._until_closed()
-
-    async def open(self) -> None:
-        await anext(self._guard)
-
-    async def close(self) -> None:
-        await self._guard.aclose()
-
-    def close_soon(self) -> None:
-        """Start to close; runs on the loop."""
-        _closing.add(self)
-        self._task = asyncio.ensure_future(self.close())
-
-    async def _until_closed(self) -> AsyncGenerator[None, None]:
-        try:
-            yield
-        finally:
-            _closing.discard(self)
-            await self.pool.aclose()
-
-
-# Those whose closing is on its way: a loop that ends meanwhile cancels the task, not the guard.
-_closing: set[_LoopPool] = set()
+        for pool in list(self._pools.values()):
+            if pool.abandoned:
+                pool.retire()
