@@ -7,7 +7,7 @@ BETWEEN := 2.54.0 3.4.0
 # PIP_ARGS is for whoever needs another index, a proxy or a cache.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: help demo test test-newest test-oldest test-versions stress outage check format constraints clean
+.PHONY: help demo test test-newest test-oldest test-versions stress outage bench-configuration bench-clients check format constraints clean
 
 # Virtual environments are kept, although nobody names them as a goal.
 .SECONDARY:
@@ -53,6 +53,12 @@ stress: $(VENV)/.installed ## Run the races, forks and soaks
 
 outage: $(VENV)/.installed ## Whose calls fail while an issuer is down?
 	@$(BIN)/python benchmarks/outage.py
+
+bench-configuration: $(VENV)/.installed ## How long do ten thousand tenants take to load?
+	@$(BIN)/python benchmarks/configuration.py $(BENCH_ARGS)
+
+bench-clients: $(VENV)/.installed ## What do ten thousand built clients take?
+	@$(BIN)/python benchmarks/clients.py $(BENCH_ARGS)
 
 check: $(VENV)/.installed ## Lint, types and the floors of the house
 	@$(BIN)/ruff format --check .

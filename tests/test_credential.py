@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tenantry.credential import Credential, Keyring
+from tenantry.credential import Credential
 from tenantry.errors import CredentialUnavailableError, Failure, SourceError
 from tenantry.events import Event, EventStream, RefreshFailed, SecretRotated
 from tenantry.freshness import Freshness, RefreshPolicy
+from tenantry.keyring import Keyring
 from tenantry.secret import Document, Secret
 
 if TYPE_CHECKING:
@@ -383,20 +384,6 @@ def test_without_listeners_nothing_is_told() -> None:
     keeper.refresh().wait(LIMIT)
     assert [False, True] == store.asked
     keyring.close()
-
-
-# -- the keyring ----------------------------------------------------------------------------------
-
-
-def test_a_document_has_one_keeper(bench: Bench) -> None:
-    """Same source and locator are one document, kept under the smaller limits."""
-    store, keyring = bench.store, bench.keyring
-    long, short = RefreshPolicy(every=100.0), RefreshPolicy(every=10.0)
-    first = keyring.keeper("vault", ("a",), long, store, tenant="acme")
-    assert first is keyring.keeper("vault", ("a",), short, store, tenant="globex")
-    assert first is not keyring.keeper("vault", ("b",), long, store, tenant="acme")
-    assert first is not keyring.keeper("vault-us", ("a",), long, store, tenant="acme")
-    assert 10.0 == first.policy.every
 
 
 def test_sources_do_not_wait_for_each_other(bench: Bench) -> None:

@@ -17,6 +17,7 @@ from tenantry.cli.commands import tenantry
 from tenantry.events import Event
 from tenantry.settings import (
     PoolSettings,
+    ProxySettings,
     RefreshSettings,
     RegistrySettings,
     Settings,
@@ -82,7 +83,7 @@ def readme_world(
 
 def executed(code: str) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": "readme"}
-    exec(compile(code, "README.md", "exec"), namespace)
+    exec(compile(code, "README.md", "exec", dont_inherit=True), namespace)
     return namespace
 
 
@@ -145,9 +146,14 @@ def test_variables_of_the_docs_load(
         assert ["acme"] == list(registry.tenants)
 
 
-@pytest.mark.parametrize("code", blocks("python", ROOT / "docs" / "events.md"))
-def test_a_python_block_of_the_docs_runs(code: str) -> None:
-    """A block of the docs runs as it stands."""
+@pytest.mark.parametrize("code", blocks("python", *sorted((ROOT / "docs").glob("*.md"))))
+def test_a_python_block_of_the_docs_runs(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block of the docs runs as it stands, where there is a configuration."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "tenants.yaml").write_text("tenants: {acme: {api_key: {env: KEY}}}")
+    monkeypatch.chdir(tmp_path)
     executed(code)
 
 
@@ -158,6 +164,7 @@ DESCRIBED = {
         *RefreshSettings.model_fields,
         *RegistrySettings.model_fields,
         *PoolSettings.model_fields,
+        *ProxySettings.model_fields,
         *TlsSettings.model_fields,
         *kinds(),
     ],

@@ -136,6 +136,15 @@ def test_the_value_on_trial_that_comes_again_keeps_its_place() -> None:
     assert again is served(holding, 15.0, trying=True)
 
 
+def test_all_values_that_may_be_in_use() -> None:
+    """What serves, what is on trial, and a predecessor for as long as it is kept."""
+    assert [] == Holding().all(0.0)
+    holding, old, new = on_trial(got=10.0)
+    assert [old, new] == holding.all(10.0)
+    assert accepted(holding, new, 20.0)
+    assert ([new, old], [new]) == (holding.all(69.0), holding.all(20.0 + OVERLAP))
+
+
 def test_a_third_value_is_tried_at_once() -> None:
     """Whoever mended a wrong value does not wait for the turn of the wrong one."""
     holding, _, new = on_trial()

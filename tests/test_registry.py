@@ -318,8 +318,8 @@ def test_hooks_hear_of_clients(config: dict[str, Any]) -> None:
     assert [
         ClientBuilt("acme", "", "SealedOpenAI"),
         ClientBuilt("acme", "eu", "SealedAsyncOpenAI"),
-        ClientEvicted("acme", "", "SealedOpenAI"),
-        ClientEvicted("acme", "eu", "SealedAsyncOpenAI"),
+        ClientEvicted("acme", "", "SealedOpenAI", "asked"),
+        ClientEvicted("acme", "eu", "SealedAsyncOpenAI", "asked"),
     ] == told
 
 

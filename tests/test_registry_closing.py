@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
 from openai import OpenAI
 
-from tenantry import ClientRegistry, RegistryClosedError
+from tenantry import ClientRegistry, RegistryClosedError, TenantryError
 from tenantry.catalog import MemoryCatalog
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
     from tenantry.loading import Tenant
     from tenantry.testing import OpenAIServer
 
+LIMIT = 10.0  # seconds after which a test that hangs fails
 KEYS = {"KEY_ACME": "sk-acme-0123456789", "KEY_GLOBEX": "sk-globex-0123456789"}
 
 
@@ -104,3 +112,122 @@ def test_closing_while_a_client_is_built(config: dict[str, Any]) -> None:
     for _ in range(2):
         with pytest.raises(RegistryClosedError):
             closing.client("acme")
+
+
+# -- from anywhere --------------------------------------------------------------------------------
+
+
+async def ask(client: AsyncOpenAI, times: int = 3) -> None:
+    await asyncio.gather(*(client.models.list() for _ in range(times)))
+
+
+@pytest.mark.parametrize("http", ["httpx", "aiohttp"])
+def test_closing_from_another_loop(
+    config: dict[str, Any], http: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`aclose` waits for the connections of its own loop, and has the others closed on theirs."""
+    config["tenants"]["acme"]["http"] = http
+    registry = ClientRegistry.open(config, environ=KEYS)
+    client = registry.async_client("acme")
+    other, ended = asyncio.new_event_loop(), asyncio.new_event_loop()
+    running = threading.Thread(target=other.run_forever)
+    running.start()
+    asyncio.run_coroutine_threadsafe(ask(client), other).result(LIMIT)
+    ended.run_until_complete(ask(client))
+    ended.run_until_complete(ended.shutdown_asyncgens())
+    ended.close()
+    asyncio.run(closed(registry, client))
+    asyncio.run(registry.aclose())
+    asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), other).result(LIMIT)
+    other.call_soon_threadsafe(other.stop)
+    running.join(LIMIT)
+    other.close()
+    gc.collect()
+    assert ([], 0) == (caplog.messages, len(registry._sockets))
+
+
+async def closed(registry: ClientRegistry, client: AsyncOpenAI) -> None:
+    """Close on the running loop, beside somebody else who does, after some requests."""
+    await ask(client)
+    await asyncio.gather(registry.aclose(), asyncio.to_thread(registry.close), registry.aclose())
+
+
+def test_many_threads_close_at_once(config: dict[str, Any]) -> None:
+    """All of them return, and nothing is left."""
+    registry = ClientRegistry.open(config, environ=KEYS)
+    registry.client("acme").models.list()
+    together = threading.Barrier(8)
+
+    def close() -> None:
+        together.wait(LIMIT)
+        registry.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(close) for _ in range(8)]:
+            done.result(LIMIT)
+    assert 0 == len(registry._sockets)
+
+
+async def test_draining_before_closing_lets_requests_end(
+    config: dict[str, Any], server: OpenAIServer
+) -> None:
+    """All that were under way are answered, and none passes later."""
+    registry = ClientRegistry.open(config, environ=KEYS)
+    client = registry.async_client("acme")
+    server.slow(0.05)
+    under_way = [asyncio.create_task(ask(client, 1)) for _ in range(5)]
+    while server.in_flight < 5:  # noqa: ASYNC110  # a server has no event for it
+        await asyncio.sleep(0.002)
+    assert {"acme": 5} == await registry.adrain(timeout=0)
+    assert {} == await registry.adrain(timeout=LIMIT)
+    await registry.aclose()
+    assert [None] * 5 == await asyncio.gather(*under_way)
+    with pytest.raises(RegistryClosedError):
+        await ask(client, 1)
+    assert 5 == len(server.requests)
+
+
+# -- who forgets to close -------------------------------------------------------------------------
+
+
+def forgotten(config: dict[str, Any]) -> list[str]:
+    """Open a registry, use it, forget it, and return what was warned of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ClientRegistry.open(config, environ=KEYS).client("acme").models.list()
+        gc.collect()
+    return [f"{each.category.__name__}: {each.message}" for each in caught]
+
+
+def test_who_forgets_to_close_is_warned(config: dict[str, Any]) -> None:
+    """Once, by a ResourceWarning that says what to do; of no socket."""
+    expected = (
+        "ResourceWarning: <ClientRegistry 2 tenants> was not closed:"
+        " use `with`, or call close() or aclose()"
+    )
+    assert [expected] == forgotten(config)
+
+
+def test_who_closed_is_not_warned(config: dict[str, Any]) -> None:
+    """Whichever way."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ClientRegistry.open(config, environ=KEYS).close()
+        with ClientRegistry.open(config, environ=KEYS):
+            pass
+        asyncio.run(ClientRegistry.open(config, environ=KEYS).aclose())
+        gc.collect()
+    assert [] == caught
+
+
+def test_a_registry_that_never_opened_needs_no_closing(config: dict[str, Any]) -> None:
+    """Neither where the configuration is wrong, nor where warming fails it."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(TenantryError):
+            ClientRegistry.open({"tenants": {"acme": {"nonsense": 1}}}, environ={})
+        config["registry"] = {"on_problem": "fail"}
+        with pytest.raises(TenantryError):
+            ClientRegistry.open(config, environ={})
+        gc.collect()
+    assert [] == caught

@@ -164,6 +164,9 @@ class Own:
     def revision(self) -> int:
         return 1
 
+    def changes(self, since: int) -> None:
+        return None
+
 
 def test_a_catalog_may_be_anybodys(config: dict[str, Any], server: OpenAIServer) -> None:
     """What has the methods of a catalog is one."""

@@ -17,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tenantry.catalog import CatalogChange as CatalogChange
     from tenantry.clients import ClientOptions as ClientOptions
     from tenantry.context import current_tenant as current_tenant
     from tenantry.context import use_tenant as use_tenant
@@ -38,12 +39,13 @@ if TYPE_CHECKING:
     from tenantry.errors import UnknownTenantError as UnknownTenantError
     from tenantry.errors import UnsupportedSettingError as UnsupportedSettingError
     from tenantry.registry import ClientRegistry as ClientRegistry
-    from tenantry.registry import TenantStatus as TenantStatus
     from tenantry.secret import Document as Document
     from tenantry.secret import Secret as Secret
     from tenantry.settings import Settings as Settings
+    from tenantry.status import TenantStatus as TenantStatus
 
 _HOMES = {
+    "catalog": ("CatalogChange",),
     "clients": ("ClientOptions",),
     "context": ("current_tenant", "use_tenant"),
     "credential": ("CredentialStatus",),
@@ -65,13 +67,15 @@ _HOMES = {
         "UnknownTenantError",
         "UnsupportedSettingError",
     ),
-    "registry": ("ClientRegistry", "TenantStatus"),
+    "registry": ("ClientRegistry",),
     "secret": ("Document", "Secret"),
     "settings": ("Settings",),
+    "status": ("TenantStatus",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "CatalogChange",
     "ClientOptions",
     "ClientRegistry",
     "ConfigError",

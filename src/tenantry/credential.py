@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tenantry.breaker import Breaker
 from tenantry.errors import CredentialUnavailableError, SourceError
-from tenantry.events import Event, EventStream, RefreshFailed, SecretRejected, SecretRotated
-from tenantry.forks import survives_fork
 from tenantry.keeper import Keeper, Unavailable
-from tenantry.refresher import Refresher
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
-    from tenantry.flight import Change, Fetch, Flight
-    from tenantry.freshness import Freshness, RefreshPolicy
+    from tenantry.flight import Flight
+    from tenantry.freshness import Freshness
     from tenantry.holding import Held
     from tenantry.secret import Secret
 
@@ -143,6 +138,12 @@ class Credential:
         held = self._keeper.held
         return None if held is None else self.readable(held)
 
+    def peek_all(self) -> list[Secret]:
+        """Return every value that is held: what serves, what is on trial, and what was before."""
+        keeper = self._keeper
+        found = map(self.readable, keeper.holding.all(keeper.clock()))
+        return [secret for secret in found if secret is not None]
+
     def refresh(self, *, drop_previous: bool = False) -> None:
         """Fetch now, past any back-off; waits at most the policy's `wait`.
 
@@ -222,88 +223,3 @@ class Credential:
             reason=str(unavailable.cause),
             retry_after=unavailable.retry_after,
         )
-
-
-class Keyring:
-    """Every document of one registry by source and locator, each kept once."""
-
-    def __init__(self, events: EventStream) -> None:
-        self._refresher = Refresher()
-        self._events = events
-        self._keepers: dict[Hashable, Keeper] = {}
-        self._breakers: dict[str, Breaker] = {}
-        self.after_fork()
-        survives_fork(self)
-
-    def after_fork(self) -> None:
-        """Take a new lock: the thread that may have held the old one is gone."""
-        self._lock = threading.Lock()  # guards _keepers and _breakers
-
-    def keeper(
-        self,
-        source: str,
-        locator: Hashable,
-        policy: RefreshPolicy,
-        fetch: Fetch,
-        *,
-        tenant: str,
-        lane: str = "",
-        remote: bool = False,
-    ) -> Keeper:
-        """Return the one keeper of a document, made on first request; its lane is the source's.
-
-        A `remote` source has one breaker for all its documents.
-        """
-        key = (source, locator)
-        with self._lock:
-            kept = self._keepers.get(key)
-            if kept is None:
-                kept = self._keepers[key] = Keeper(
-                    fetch,
-                    self._refresher,
-                    lane or source,
-                    policy,
-                    on_change=self._reporter(source, tenant),
-                    breaker=self._breakers.setdefault(source, Breaker()) if remote else None,
-                )
-                return kept
-        kept.tighten(policy)
-        return kept
-
-    def close(self) -> None:
-        self._refresher.close()
-
-    def _reporter(self, source: str, tenant: str) -> Callable[[Change], None]:
-        def report(change: Change) -> None:
-            if self._events.wanted and (event := _event(change, source, tenant)) is not None:
-                self._events.publish(event)
-
-        return report
-
-
-def _event(change: Change, source: str, tenant: str) -> Event | None:
-    if change.error is not None:
-        return RefreshFailed(
-            tenant,
-            source=source,
-            reason=str(change.error),
-            failure=change.error.failure.value,
-            retry_in=change.retry_in,
-            usable=change.usable,
-        )
-    if change.held is None or change.previous is None:
-        return None
-    if change.rejected:
-        return SecretRejected(
-            tenant,
-            source=source,
-            version=change.held.document.version,
-            fingerprint=change.held.document.fingerprint,
-            fell_back_to=change.previous.document.version,
-        )
-    return SecretRotated(
-        tenant,
-        source=source,
-        version=change.held.document.version,
-        previous_version=change.previous.document.version,
-    )

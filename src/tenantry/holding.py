@@ -138,6 +138,13 @@ class Holding:
         held, until = self._previous
         return _if_other(held, used, read) if now < until and held.usable(now) else None
 
+    def all(self, now: float) -> list[Held]:
+        """Return every value that may be in use: what serves, what is on trial, its predecessor."""
+        found = [self.held, None if self.trial is None else self.trial.held]
+        if self._previous is not None and now < self._previous[1]:
+            found.append(self._previous[0])
+        return [held for held in found if held is not None]
+
     # -- the service judges -----------------------------------------------------------------------
 
     def accepted(self, document: Document, now: float, *, overlap: float) -> bool:

@@ -100,13 +100,19 @@ class Keeper:
         """Hold later documents to having this secret, if the one that serves has it."""
         self._expected.add((field, setting))
 
-    def tighten(self, policy: RefreshPolicy) -> None:
-        """Obey the smaller of each limit: tenants that share a document share its limits."""
+    def obey(self, policy: RefreshPolicy) -> None:
+        """Take other limits; what is held obeys at once where they are smaller."""
         with self._lock:
-            before, self.policy = self.policy, self.policy.tightened(policy)
+            before, self.policy = self.policy, policy
             held = self.holding.held
-            if held is not None and self.policy != before:
+            if held is not None and policy != before:
                 self.holding.tighten(self._limits(held.got, held.document))
+
+    def forget(self) -> None:
+        """Drop the values: who needed them is gone."""
+        with self._lock:
+            self.holding.drop()
+            self.in_use = False
 
     # -- reading ----------------------------------------------------------------------------------
 

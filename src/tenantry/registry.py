@@ -2,61 +2,43 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from dataclasses import dataclass
-from pathlib import Path
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 from tenantry import warming
-from tenantry.catalog import Catalog, MemoryCatalog
-from tenantry.clients import EndpointClients, checked
+from tenantry.clients import BuiltClients, EndpointClients, Sockets, checked
 from tenantry.context import current_tenant
 from tenantry.errors import (
     RegistryClosedError,
     TenantDisabledError,
+    TenantryError,
     UnknownEndpointError,
 )
-from tenantry.events import ClientEvicted, EventStream, TenantQuarantined
-from tenantry.loading import explain, load
-from tenantry.pool import Pool
+from tenantry.events import EventStream, TenantQuarantined
+from tenantry.loading import explain
+from tenantry.opening import Opening
+from tenantry.reloading import Reloader
 from tenantry.secrets import Secrets
+from tenantry.signals import OnSignal
 from tenantry.sources import kinds
+from tenantry.status import TenantStatus, status_of
+from tenantry.watching import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from openai import AsyncOpenAI, OpenAI
     from typing_extensions import Unpack
 
+    from tenantry.catalog import Catalog, CatalogChange
     from tenantry.clients import ClientOptions
-    from tenantry.credential import Credential, CredentialStatus
-    from tenantry.errors import Problem, TenantryError
+    from tenantry.credential import Credential
     from tenantry.events import Hook
-    from tenantry.loading import Config, Setting, Tenant
+    from tenantry.loading import Config, Contents, Setting, Tenant
+    from tenantry.reloading import Read
     from tenantry.settings import RegistrySettings, TenantSettings
-
-log = logging.getLogger("tenantry")
-
-DEFAULT_FILE = Path("config/tenants.yaml")
-CONFIG_VARIABLE = "TENANTRY_CONFIG"
-
-
-@dataclass(frozen=True, slots=True)
-class TenantStatus:
-    """What the registry knows of one tenant. Holds no secret.
-
-    `clients` are the classes of the clients that were built, `problems` what keeps it in
-    quarantine.
-    """
-
-    name: str
-    provider: str
-    enabled: bool
-    base_url: str
-    clients: tuple[str, ...]
-    credentials: tuple[CredentialStatus, ...]
-    problems: tuple[Problem, ...]
 
 
 class ClientRegistry:
@@ -66,13 +48,27 @@ class ClientRegistry:
     loops, and in children that are forked from the process.
     """
 
-    def __init__(self, catalog: Catalog, secrets: Secrets, events: EventStream) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        secrets: Secrets,
+        events: EventStream,
+        read: Read,
+        limits: RegistrySettings,
+    ) -> None:
         self.catalog = catalog
         self._secrets = secrets
         self._events = events
         self._closed = False
-        self._clients: Pool[tuple[str | None, str | None], EndpointClients] = Pool()
-        self._superseded: list[EndpointClients] = []  # evicted, and perhaps still held by somebody
+        self._sockets = Sockets(secrets.schedule, limits.max_sockets)
+        self._clients = BuiltClients(
+            events, secrets.schedule, idle_after=limits.idle_after, limit=limits.max_clients
+        )
+        self._built = self._clients.pool.built
+        self._listeners: list[OnSignal] = []
+        self._reloader = Reloader(
+            read, catalog, secrets, self._clients, self._sockets, events, limits=limits
+        )
 
     @classmethod
     def open(
@@ -93,18 +89,23 @@ class ClientRegistry:
         Raises:
             ConfigError: with every problem of the configuration.
         """
-        environ = os.environ if environ is None else environ
-        table = kinds()
-        given = config if isinstance(config, Catalog) else None
-        said: Config | None = None if isinstance(config, Catalog) else config
-        if said is None:
-            said = _default_config(environ)
-        configuration = load(said, environ=environ, kinds=table, tenants_needed=given is None)
+        opening = Opening(config, os.environ if environ is None else environ, kinds())
+        contents = opening.contents()
+        configuration = opening.read(contents)
         events = EventStream()
-        secrets = Secrets(configuration.sources, table, environ, events)
-        catalog = given or MemoryCatalog(configuration.tenants, configuration.quarantined)
-        registry = cls(catalog, secrets, events)
-        registry._warm_at_open(configuration.registry)
+        secrets = Secrets(configuration.sources, opening.kinds, opening.environ, events)
+        catalog = opening.catalog(configuration)
+        registry = cls(catalog, secrets, events, opening.read, configuration.registry)
+        try:
+            served = [name for name in catalog.names() if not catalog.problems(name)]
+            warming.warm_at_open(
+                configuration.registry, served, registry._documents, secrets.is_local
+            )
+        except TenantryError:
+            registry.close()
+            raise
+        if contents is not None and configuration.registry.watch is not None:
+            registry._watch(opening.paths, contents, configuration.registry.watch)
         return registry
 
     # -- clients ----------------------------------------------------------------------------------
@@ -131,8 +132,9 @@ class ClientRegistry:
                 `TenantDisabledError`, `TenantQuarantinedError`, `OptionNotAllowedError` or
                 `RegistryClosedError`.
         """
-        clients = self._clients.built.get((tenant, endpoint))
-        client = (clients or self._endpoint(tenant, endpoint)).sync()
+        name = current_tenant() if tenant is None else tenant
+        clients = self._built.get((name, endpoint))
+        client = (clients or self._endpoint(name, endpoint)).sync()
         if not options:
             return client
         checked(options)
@@ -146,8 +148,9 @@ class ClientRegistry:
         **options: Unpack[ClientOptions],
     ) -> AsyncOpenAI:
         """Return the tenant's `openai.AsyncOpenAI`; see `client`. Needs no running loop."""
-        clients = self._clients.built.get((tenant, endpoint))
-        client = (clients or self._endpoint(tenant, endpoint)).async_()
+        name = current_tenant() if tenant is None else tenant
+        clients = self._built.get((name, endpoint))
+        client = (clients or self._endpoint(name, endpoint)).async_()
         if not options:
             return client
         checked(options)
@@ -155,18 +158,7 @@ class ClientRegistry:
 
     def evict(self, tenant: str) -> None:
         """Let go of a tenant's clients; who holds one keeps a working one."""
-        for name, endpoint in self._clients:
-            if name == tenant:
-                clients = self._clients.evict((name, endpoint))
-                if clients is not None:
-                    self._let_go(clients)
-
-    def _let_go(self, clients: EndpointClients) -> None:
-        for kind in clients.built:
-            self._events.publish(ClientEvicted(clients.tenant, clients.endpoint, kind))
-        clients.release()
-        still_held = [each for each in self._superseded if each.held]
-        self._superseded = [*still_held, clients]
+        self._clients.evict_tenant(tenant, "asked")
 
     # -- knowing ----------------------------------------------------------------------------------
 
@@ -181,25 +173,7 @@ class ClientRegistry:
         Raises:
             UnknownTenantError: nobody has that name.
         """
-        problems = self.catalog.problems(tenant)
-        if problems:
-            return TenantStatus(
-                tenant, "", enabled=True, base_url="", clients=(), credentials=(), problems=problems
-            )
-        settings = self.catalog.get(tenant).settings
-        built = [each for key, each in list(self._clients.built.items()) if key[0] == tenant]
-        return TenantStatus(
-            name=tenant,
-            provider=settings.provider,
-            enabled=settings.enabled,
-            base_url=settings.azure_endpoint or settings.base_url or "",
-            clients=tuple(kind for each in built for kind in each.built),
-            credentials=tuple(
-                credential.status()
-                for credential in self._secrets.credentials(tenant, settings).values()
-            ),
-            problems=(),
-        )
+        return status_of(tenant, self.catalog, self._clients, self._secrets)
 
     def explain(self, tenant: str, *, endpoint: str | None = None) -> tuple[Setting, ...]:
         """Return every setting of a tenant: its name, its value without secrets, its origin."""
@@ -209,11 +183,45 @@ class ClientRegistry:
 
     def subscribe(self, hook: Hook) -> Callable[[], None]:
         """Send every event to `hook`, on a thread of its own; returns what ends it."""
-        unsubscribe = self._events.subscribe(hook)
-        for name in self.catalog.names():
-            if problems := self.catalog.problems(name):
-                self._events.publish(TenantQuarantined(name, problems))
-        return unsubscribe
+        in_quarantine = ((name, self.catalog.problems(name)) for name in self.catalog.names())
+        first = [TenantQuarantined(name, problems) for name, problems in in_quarantine if problems]
+        return self._events.subscribe(hook, first)
+
+    # -- change -----------------------------------------------------------------------------------
+
+    def plan(self) -> CatalogChange:
+        """Return what `reload` would change; changes nothing.
+
+        Raises:
+            ConfigError: the configuration cannot be used.
+        """
+        self._check_open()
+        return self._reloader.plan()
+
+    def reload(self, *, force: bool = False) -> CatalogChange:
+        """Read the configuration again, and put it in place whole or not at all.
+
+        Tenants that are as before keep their clients, connections and secrets. Those that changed
+        get new ones with their next use; requests in flight finish. A tenant whose new settings are
+        wrong keeps those of before.
+
+        Args:
+            force: also if it removes more tenants than `registry.max_removals`.
+
+        Raises:
+            ConfigError: it cannot be used, or would remove too many tenants; nothing changes.
+        """
+        self._check_open()
+        return self._reloader.reload(force=force)
+
+    def reload_on(self, signum: int) -> Callable[[], None]:
+        """Reload each time that the process gets a signal, such as `signal.SIGHUP`.
+
+        Call it on the main thread; returns what ends it. What cannot be used is logged.
+        """
+        listener = OnSignal(signum, self._reloader.reload_or_log)
+        self._listeners.append(listener)
+        return listener.stop
 
     # -- secrets ----------------------------------------------------------------------------------
 
@@ -266,6 +274,24 @@ class ClientRegistry:
 
     # -- the end ----------------------------------------------------------------------------------
 
+    def drain(self, timeout: float) -> dict[str, int]:
+        """Wait until nothing is in flight; gates stay open.
+
+        In flight is what passed a gate, until its body is closed, read or collected; and open
+        WebSockets.
+
+        Args:
+            timeout: seconds to wait at most.
+
+        Returns:
+            How many requests of which tenant are still in flight; nothing where all are done.
+        """
+        return self._clients.drain(timeout)
+
+    async def adrain(self, timeout: float) -> dict[str, int]:  # noqa: ASYNC109  # `drain`'s pair
+        """Do what `drain` does, without holding up the event loop."""
+        return await self._clients.adrain(timeout)
+
     def close(self) -> None:
         """Shut all gates and close all connections; closing twice is harmless.
 
@@ -280,6 +306,12 @@ class ClientRegistry:
         for clients in self._shut():
             await clients.adispose()
         self._end()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            # Who still holds a client keeps a working one; threads and sockets end with the last.
+            message = f"{self!r} was not closed: use `with`, or call close() or aclose()"
+            warnings.warn(message, ResourceWarning, stacklevel=2, source=self)
 
     def __enter__(self) -> Self:
         return self
@@ -303,27 +335,50 @@ class ClientRegistry:
 
     # -- within -----------------------------------------------------------------------------------
 
-    def _endpoint(self, tenant: str | None, endpoint: str | None) -> EndpointClients:
-        name = current_tenant() if tenant is None else tenant
-        clients = self._clients.get((name, endpoint), lambda: self._build(name, endpoint))
-        if self._closed:  # while they were built
-            self._clients.evict((name, endpoint))
-            clients.shut(RegistryClosedError)
-            raise RegistryClosedError
-        return clients
+    def _endpoint(self, name: str, endpoint: str | None) -> EndpointClients:
+        while True:
+            clients = self._clients.get((name, endpoint), lambda: self._build(name, endpoint))
+            if self._is_current(clients):
+                return clients
+            self._clients.evict(clients, "changed")
+
+    def _is_current(self, clients: EndpointClients) -> bool:
+        """Whether the tenant is as it was when its clients were built, or began to be.
+
+        Raises:
+            TenantryError: it is not served any more, or the registry was closed.
+        """
+        try:
+            return clients.serves(self._enabled(*clients.key))
+        except TenantryError as error:
+            reason = error
+            clients.shut(lambda: reason)
+            self._clients.evict(clients, "changed")
+            raise
 
     def _build(self, name: str, endpoint: str | None) -> EndpointClients:
-        if self._closed:
-            raise RegistryClosedError
+        settings = self._enabled(name, endpoint)
+        self._secrets.outdate(name, settings)
+        credentials = self._secrets.credentials(name, settings)
+        return EndpointClients(
+            name, endpoint or "", settings, credentials, self._events, self._sockets
+        )
+
+    def _enabled(self, name: str, endpoint: str | None) -> TenantSettings:
+        """Return the settings that clients are built with now.
+
+        Raises:
+            TenantryError: why there are none.
+        """
+        self._check_open()
         tenant = self.catalog.get(name)
         if not tenant.settings.enabled:
             raise TenantDisabledError(name)
-        settings = self._settings(tenant, endpoint)
-        credentials = self._secrets.credentials(name, settings)
-        if settings.rotated_at is not None:
-            for credential in credentials.values():
-                credential.outdate(settings.rotated_at)
-        return EndpointClients(name, endpoint or "", settings, credentials, self._events)
+        return self._settings(tenant, endpoint)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RegistryClosedError
 
     def _settings(self, tenant: Tenant, endpoint: str | None) -> TenantSettings:
         if endpoint is None:
@@ -333,55 +388,19 @@ class ClientRegistry:
         return tenant.endpoints[endpoint]
 
     def _documents(self, name: str) -> list[Credential]:
-        """Return one credential for each document that a tenant or an endpoint of it needs."""
-        if self._closed:
-            raise RegistryClosedError
-        tenant = self.catalog.get(name)
-        found = {
-            id(credential.keeper): credential
-            for settings in (tenant.settings, *tenant.endpoints.values())
-            for credential in self._secrets.credentials(name, settings).values()
-        }
-        return list(found.values())
+        self._check_open()
+        return self._secrets.documents(self.catalog.get(name))
 
-    def _warm_at_open(self, how: RegistrySettings) -> None:
-        """Fetch what the configuration wants fetched at once, and say what cannot be.
-
-        Raises:
-            TenantryError: the first that was found, with `on_problem: fail`.
-        """
-        if how.warm == "none":
-            return
-        find = self._documents if how.warm == "all" else self._local_documents
-        served = [name for name in self.tenants if not self.catalog.problems(name)]
-        documents = {name: find(name) for name in served}
-        for found in documents.values():
-            for credential in found:
-                credential.prefetch()  # all at once, so that the waits below are one wait
-        outcome = warming.warm(served, documents.__getitem__, concurrency=1, timeout=30.0)
-        for error in filter(None, outcome.values()):
-            if how.on_problem == "fail":
-                raise error
-            log.warning("tenantry: %s", error)
-
-    def _local_documents(self, name: str) -> list[Credential]:
-        return [each for each in self._documents(name) if self._secrets.is_local(each)]
+    def _watch(self, paths: Sequence[Path], contents: Contents, every: float) -> None:
+        take, secrets = self._reloader.reload_or_log, self._secrets
+        self._watcher = Watcher(paths, contents, every, take, secrets.schedule, secrets.submit)
 
     def _shut(self) -> list[EndpointClients]:
         self._closed = True
-        everyone = [*self._clients.clear(), *self._superseded]
-        self._superseded = []
-        for clients in everyone:
-            clients.shut(RegistryClosedError)
-        return everyone
+        for listener in self._listeners:
+            listener.stop()
+        return self._clients.shut_all(RegistryClosedError)
 
     def _end(self) -> None:
         self._secrets.close()
         self._events.close()
-
-
-def _default_config(environ: Mapping[str, str]) -> Config | None:
-    said = environ.get(CONFIG_VARIABLE)
-    if said:
-        return said.split(os.pathsep)
-    return DEFAULT_FILE if DEFAULT_FILE.exists() else None

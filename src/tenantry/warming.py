@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias
@@ -13,9 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tenantry.credential import Credential
+    from tenantry.settings import RegistrySettings
 
     # How a tenant's credentials are found; raises what keeps the tenant from being served.
     Finder: TypeAlias = Callable[[str], Sequence[Credential]]
+
+log = logging.getLogger("tenantry")
 
 Outcome: TypeAlias = "dict[str, TenantryError | None]"
 
@@ -48,6 +52,33 @@ async def awarm(names: Iterable[str], find: Finder, *, concurrency: int, limit: 
             return name, await _aone(name, find, deadline)
 
     return dict(await asyncio.gather(*(one(name) for name in names)))
+
+
+def warm_at_open(
+    how: RegistrySettings,
+    names: Sequence[str],
+    find: Finder,
+    is_local: Callable[[Credential], bool],
+) -> None:
+    """Fetch what the configuration wants fetched at once, and say what cannot be.
+
+    Raises:
+        TenantryError: the first that was found, with `on_problem: fail`.
+    """
+    if how.warm == "none":
+        return
+    everything = how.warm == "all"
+    documents = {
+        name: [each for each in find(name) if everything or is_local(each)] for name in names
+    }
+    for found in documents.values():
+        for credential in found:
+            credential.prefetch()  # all at once, so that the waits below are one wait
+    outcome = warm(names, documents.__getitem__, concurrency=1, timeout=30.0)
+    for error in filter(None, outcome.values()):
+        if how.on_problem == "fail":
+            raise error
+        log.warning("tenantry: %s", error)
 
 
 def _one(name: str, find: Finder, deadline: float) -> TenantryError | None:

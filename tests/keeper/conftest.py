@@ -92,7 +92,11 @@ class Kept:
 
     def impatient(self) -> None:
         """Wait for flights no longer than it takes to say so."""
-        self.keeper.tighten(RefreshPolicy(every=1e9, max_stale=1e9, overlap=1e9, wait=0.01))
+        self.keeper.obey(
+            self.keeper.policy.tightened(
+                RefreshPolicy(every=1e9, max_stale=1e9, overlap=1e9, wait=0.01)
+            )
+        )
 
 
 @pytest.fixture

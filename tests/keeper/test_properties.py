@@ -237,7 +237,11 @@ class KeeperMachine(RuleBasedStateMachine):
 
     @rule(every=st.sampled_from([10.0, 100.0]), wanted=st.booleans())
     def tighten(self, every: float, wanted: bool) -> None:
-        self.keeper.tighten(RefreshPolicy(every, 500.0, 50.0, 0.0, drop_removed=wanted))
+        self.keeper.obey(
+            self.keeper.policy.tightened(
+                RefreshPolicy(every, 500.0, 50.0, 0.0, drop_removed=wanted)
+            )
+        )
 
     @rule()
     def fork(self) -> None:

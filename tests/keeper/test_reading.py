@@ -227,21 +227,19 @@ def test_prefetching_does_not_wait(kept: Kept) -> None:
 def test_tightening_takes_the_smaller_of_each_limit(kept: Kept) -> None:
     """Tenants that share a document share the smallest of their limits, at once."""
     held = kept.hold()
-    kept.keeper.tighten(RefreshPolicy(every=10.0, max_stale=5000.0, overlap=7.0, wait=99.0))
+    kept.keeper.obey(
+        kept.keeper.policy.tightened(
+            RefreshPolicy(every=10.0, max_stale=5000.0, overlap=7.0, wait=99.0)
+        )
+    )
     assert RefreshPolicy(10.0, 1000.0, 7.0, LIMIT) == kept.keeper.policy
     tightened = kept.keeper.held
     assert tightened is not None
     assert (Limits(1010.0, 2010.0), held.document) == (tightened.limits, tightened.document)
-    kept.keeper.tighten(RefreshPolicy(every=1e9, max_stale=1e9, overlap=1e9, wait=1e9))
+    kept.keeper.obey(
+        kept.keeper.policy.tightened(RefreshPolicy(every=1e9, max_stale=1e9, overlap=1e9, wait=1e9))
+    )
     assert tightened is kept.keeper.held
-
-
-def test_tightening_from_many_threads_loses_no_limit(kept: Kept) -> None:
-    """However tenants come, the smallest limits are in force."""
-    with ThreadPoolExecutor(16) as threads:
-        wishes = [RefreshPolicy(every=1000.0 - number, wait=number + 1.0) for number in range(990)]
-        list(threads.map(kept.keeper.tighten, wishes))
-    assert (11.0, 1.0) == (kept.keeper.policy.every, kept.keeper.policy.wait)
 
 
 def test_whoever_is_denied_asks_ever_more_rarely(kept: Kept) -> None:

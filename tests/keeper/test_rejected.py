@@ -333,7 +333,7 @@ def test_a_refresh_joins_the_forced_fetch_on_its_way(kept: Kept) -> None:
 
 def test_tightening_the_overlap_concerns_the_next_rotation(kept: Kept) -> None:
     """An overlap of nothing keeps no previous value."""
-    kept.keeper.tighten(RefreshPolicy(overlap=0.0))
+    kept.keeper.obey(kept.keeper.policy.tightened(RefreshPolicy(overlap=0.0)))
     kept.hold()
     rotate(kept, "v2")
     assert None is better(kept, V2)

@@ -270,7 +270,9 @@ def test_what_was_removed_is_dropped_where_that_is_wanted(
     proven: Kept, drop: bool, left: Secret | None
 ) -> None:
     """Else it is kept, and the failure is reported."""
-    proven.keeper.tighten(replace(proven.keeper.policy, drop_removed=drop))
+    proven.keeper.obey(
+        proven.keeper.policy.tightened(replace(proven.keeper.policy, drop_removed=drop))
+    )
     proven.store.reply = SourceError("gone", failure=Failure.ABSENT)
     proven.keeper.refresh().wait(LIMIT)
     change = proven.landed()

@@ -62,7 +62,7 @@ class Bench:
     def fetch(self, said: Mapping[str, Any], *, forced: bool = False) -> Document:
         """Ask a source for a document, here and now."""
         reference = self.reference(said)
-        return self.secrets.fetch(reference.source, reference.options, forced=forced)
+        return self.secrets._source(reference.source).fetch(reference.options, forced=forced)
 
     def value(self, said: Mapping[str, Any]) -> str:
         """Return the secret that a reference at `api_key` means."""

@@ -93,7 +93,7 @@ def bench(opened: Callable[..., Bench], said: dict[str, Any]) -> Bench:
 
 
 def source_of(bench: Bench) -> AwsSecretsSource:
-    source = bench.secrets._source("aws_secrets")
+    source = bench.secrets._source("aws_secrets").opened()
     assert isinstance(source, AwsSecretsSource)
     return source
 

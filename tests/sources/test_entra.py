@@ -130,7 +130,7 @@ def test_a_changed_client_secret_is_used(entra: EntraServer, bench: Bench) -> No
     assert Failure.DENIED is bench.error(TOKEN).failure
     environ: Any = bench.secrets._environ
     environ["SECRET"] = "other"
-    source = bench.secrets._source("entra")
+    source = bench.secrets._source("entra").opened()
     assert isinstance(source, EntraSource)
     source._secrets[0].refresh()
     assert entra.accepts(bench.value(TOKEN))

@@ -143,7 +143,7 @@ def bench(opened: Callable[..., Bench], said: dict[str, Any]) -> Bench:
 
 
 def source_of(bench: Bench) -> GcpSecretsSource:
-    source = bench.secrets._source("gcp_secrets")
+    source = bench.secrets._source("gcp_secrets").opened()
     assert isinstance(source, GcpSecretsSource)
     return source
 

@@ -48,7 +48,7 @@ def bench(opened: Callable[..., Bench], said: dict[str, Any]) -> Bench:
 
 
 def source_of(bench: Bench) -> KeyVaultSource:
-    source = bench.secrets._source("key_vault")
+    source = bench.secrets._source("key_vault").opened()
     assert isinstance(source, KeyVaultSource)
     return source
 

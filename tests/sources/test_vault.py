@@ -31,7 +31,7 @@ def bench(opened: Callable[..., Bench], vault_settings: dict[str, Any]) -> Bench
 
 
 def source_of(bench: Bench) -> VaultSource:
-    source = bench.secrets._source("vault")
+    source = bench.secrets._source("vault").opened()
     assert isinstance(source, VaultSource)
     return source
 

@@ -154,7 +154,7 @@ def test_a_replaced_certificate_is_presented(
     opened = bench(certificate=str(client.combined_file))
     opened.fetch(ACME)
     client.combined_file.unlink()
-    source: Any = opened.secrets._source("vault")
+    source: Any = opened.secrets._source("vault").opened()
     source._session.keeper.refresh().wait(10.0)
     assert "cannot be read" in str(source._session.keeper.error)
     client.combined_file.write_bytes(authority.client("next").combined_file.read_bytes())

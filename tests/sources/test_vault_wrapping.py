@@ -207,7 +207,7 @@ def test_a_source_logs_in_with_it(vault: VaultServer, opened: Callable[..., Open
     approle = {"role_id": role_id, "secret_id": {"literal": token}, "wrapped": True}
     bench = opened({"vault": {"address": vault.url, "auth": {"approle": approle}}})
     assert PLANTED == bench.value({"vault": "tenants/acme"})
-    source: Any = bench.secrets._source("vault")
+    source: Any = bench.secrets._source("vault").opened()
     source._session.keeper.refresh().wait(10.0)
     assert None is source._session.keeper.error
     assert (2, 1) == (vault.count("login"), paths(vault).count("sys/wrapping/unwrap"))

@@ -53,7 +53,9 @@ class Identity:
         return self.bench.secrets.credentials(tenant, settings)["workload_identity"]
 
     def fetch(self, *, forced: bool = False) -> Any:
-        return self.bench.secrets.fetch(WORKLOAD_IDENTITY.name, self.options(), forced=forced)
+        return self.bench.secrets._source(WORKLOAD_IDENTITY.name).fetch(
+            self.options(), forced=forced
+        )
 
     def options(self) -> WorkloadIdentityReference:
         subject = self.bench.reference({"env": "SUBJECT"}, "subject_token")
@@ -168,7 +170,7 @@ def test_an_sdk_that_wants_more_is_named(
 def test_a_child_exchanges_for_itself(server: OpenAIServer, identity: Identity) -> None:
     """After a fork an exchange of the parent, which never ends here, is not waited for."""
     identity.fetch()
-    source = identity.bench.secrets._source(WORKLOAD_IDENTITY.name)
+    source = identity.bench.secrets._source(WORKLOAD_IDENTITY.name).opened()
     assert isinstance(source, WorkloadIdentitySource)
     [auth] = source._held.values()
     auth._refreshing, auth._cached_token = True, None

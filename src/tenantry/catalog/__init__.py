@@ -1,6 +1,15 @@
 """Who the tenants are."""
 
-from tenantry.catalog.base import Catalog
+from tenantry.catalog.base import Catalog, CatalogChange
+from tenantry.catalog.files import FilesCatalog
 from tenantry.catalog.memory import MemoryCatalog
+from tenantry.catalog.snapshot import Snapshot, SnapshotCatalog
 
-__all__ = ["Catalog", "MemoryCatalog"]
+__all__ = [
+    "Catalog",
+    "CatalogChange",
+    "FilesCatalog",
+    "MemoryCatalog",
+    "Snapshot",
+    "SnapshotCatalog",
+]

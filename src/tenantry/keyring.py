@@ -1,0 +1,172 @@
+"""Every document of one registry, kept once: who needs it, and how often it is fetched again."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from tenantry.events import Event, EventStream, RefreshFailed, SecretRejected, SecretRotated
+from tenantry.forks import survives_fork
+from tenantry.freshness import RefreshPolicy
+from tenantry.keeper import Keeper
+from tenantry.refresher import Refresher
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Iterable
+
+    from tenantry.breaker import Breaker
+    from tenantry.flight import Change, Fetch
+
+    Place: TypeAlias = tuple[Hashable, Hashable]  # a source, and what tells its documents apart
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A document's keeper, and the limits of everybody who needs it, by name."""
+
+    keeper: Keeper
+    needs: dict[str, RefreshPolicy] = field(default_factory=dict[str, RefreshPolicy])
+
+
+class Keyring:
+    """Every document by source and locator, each kept once; lives as long as the registry."""
+
+    def __init__(self, events: EventStream) -> None:
+        self._refresher = Refresher()
+        self._events = events
+        self._kept: dict[Place, _Kept] = {}
+        self.after_fork()
+        survives_fork(self)
+        # Its thread would keep a schedule alive that nobody can reach any more.
+        weakref.finalize(self._refresher, self._refresher.schedule.close).atexit = False
+        self.schedule = self._refresher.schedule
+        self.submit = self._refresher.submit
+
+    def after_fork(self) -> None:
+        """Take a new lock: the thread that may have held the old one is gone."""
+        self._lock = threading.Lock()  # guards _kept
+
+    def keeper(
+        self,
+        source: Hashable,
+        locator: Hashable,
+        policy: RefreshPolicy,
+        fetch: Fetch,
+        *,
+        tenant: str,
+        name: str = "",
+        lane: str = "",
+        breaker: Breaker | None = None,
+    ) -> Keeper:
+        """Return the one keeper of a document, made on first request.
+
+        Args:
+            source: whatever stands for the source.
+            locator: what tells one document of it from another.
+            policy: the limits of who asks; those who share a document share the smallest.
+            fetch: asks the source.
+            tenant: who needs the document, until `release`.
+            name: the source's name, for people.
+            lane: where it is fetched; the source's name by default.
+            breaker: the source's, where it is far away.
+        """
+        name = name or str(source)
+        with self._lock:
+            kept = self._kept.get((source, locator))
+            if kept is None:
+                keeper = Keeper(
+                    fetch,
+                    self._refresher,
+                    lane or name,
+                    policy,
+                    on_change=self._reporter(name, tenant),
+                    breaker=breaker,
+                )
+                self._kept[source, locator] = _Kept(keeper, {tenant: policy})
+                return keeper
+            before = kept.needs.get(tenant)
+            if before == policy:
+                return kept.keeper
+            kept.needs[tenant] = policy if before is None else before.tightened(policy)
+            kept.keeper.obey(_smallest(kept.needs.values()))
+            return kept.keeper
+
+    def release(self, tenant: str, places: Iterable[Place]) -> None:
+        """Note that a tenant does not need documents any more, as far as anybody asked for them."""
+        with self._lock:
+            for place in places:
+                kept = self._kept.get(place)
+                if kept is not None:
+                    kept.needs.pop(tenant, None)
+                    if kept.needs:
+                        kept.keeper.obey(_smallest(kept.needs.values()))
+
+    def drop_unneeded(self, places: Iterable[Place]) -> list[Keeper]:
+        """Let go of the documents that nobody needs, and return their keepers.
+
+        Who holds a credential of one goes on using it.
+        """
+        with self._lock:
+            unneeded = [
+                place
+                for place in set(places)
+                if place in self._kept and not self._kept[place].needs
+            ]
+            return [self._kept.pop(place).keeper for place in unneeded]
+
+    def drop_sources(self, gone: Collection[Hashable]) -> None:
+        """Let go of all documents of some sources."""
+        with self._lock:
+            for place in [place for place in self._kept if place[0] in gone]:
+                del self._kept[place]
+
+    def has(self, place: Place) -> bool:
+        """Whether anybody asked for a document."""
+        return place in self._kept
+
+    def close(self) -> None:
+        self._refresher.close()
+
+    def _reporter(self, source: str, tenant: str) -> Callable[[Change], None]:
+        events = self._events
+
+        def report(change: Change) -> None:
+            if events.wanted and (event := _event(change, source, tenant)) is not None:
+                events.publish(event)
+
+        return report
+
+
+def _smallest(policies: Iterable[RefreshPolicy]) -> RefreshPolicy:
+    return functools.reduce(RefreshPolicy.tightened, policies)
+
+
+def _event(change: Change, source: str, tenant: str) -> Event | None:
+    if change.error is not None:
+        return RefreshFailed(
+            tenant,
+            source=source,
+            reason=str(change.error),
+            failure=change.error.failure.value,
+            retry_in=change.retry_in,
+            usable=change.usable,
+        )
+    if change.held is None or change.previous is None:
+        return None
+    if change.rejected:
+        return SecretRejected(
+            tenant,
+            source=source,
+            version=change.held.document.version,
+            fingerprint=change.held.document.fingerprint,
+            fell_back_to=change.previous.document.version,
+        )
+    return SecretRotated(
+        tenant,
+        source=source,
+        version=change.held.document.version,
+        previous_version=change.previous.document.version,
+    )
