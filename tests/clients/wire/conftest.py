@@ -141,14 +141,27 @@ class _Line(socketserver.StreamRequestHandler):
         self.wfile.write("\r\n".join((*lines, "", text)).encode())
 
 
-@pytest.fixture(scope="session")
-def listening() -> Iterator[Tap]:
+@contextlib.contextmanager
+def listening_tap() -> Iterator[Tap]:
     with Tap() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def listening() -> Iterator[Tap]:
+    with listening_tap() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def foreign() -> Iterator[Tap]:
+    """Another server, which no tenant may reach."""
+    with listening_tap() as server:
+        yield server
 
 
 @pytest.fixture
