@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from typing import TYPE_CHECKING, Any, Self
@@ -9,39 +10,32 @@ from typing import TYPE_CHECKING, Any, Self
 from tenantry import warming
 from tenantry.clients import BuiltClients, EndpointClients, Sockets, checked
 from tenantry.context import current_tenant
-from tenantry.errors import (
-    RegistryClosedError,
-    TenantDisabledError,
-    TenantryError,
-    UnknownEndpointError,
-)
-from tenantry.events import EventStream, TenantQuarantined
-from tenantry.loading import explain
+from tenantry.errors import RegistryClosedError, TenantDisabledError, TenantryError
+from tenantry.events import EventStream
 from tenantry.opening import Opening
+from tenantry.operations import Operations
 from tenantry.reloading import Reloader
 from tenantry.secrets import Secrets
-from tenantry.signals import OnSignal
 from tenantry.sources import kinds
-from tenantry.status import TenantStatus, status_of
 from tenantry.watching import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from openai import AsyncOpenAI, OpenAI
     from typing_extensions import Unpack
 
-    from tenantry.catalog import Catalog, CatalogChange
+    from tenantry.catalog import Catalog
     from tenantry.clients import ClientOptions
-    from tenantry.credential import Credential
-    from tenantry.events import Hook
-    from tenantry.loading import Config, Contents, Setting, Tenant
+    from tenantry.loading import Config, Contents
     from tenantry.reloading import Read
     from tenantry.settings import RegistrySettings, TenantSettings
 
+log = logging.getLogger("tenantry")
 
-class ClientRegistry:
+
+class ClientRegistry(Operations):
     """All tenants of one process, and their OpenAI clients; lives as long as the process.
 
     Make it with `open`, end it with `close` or a `with` block. Safe to use from threads and event
@@ -56,19 +50,14 @@ class ClientRegistry:
         read: Read,
         limits: RegistrySettings,
     ) -> None:
-        self.catalog = catalog
-        self._secrets = secrets
-        self._events = events
-        self._closed = False
-        self._sockets = Sockets(secrets.schedule, limits.max_sockets)
-        self._clients = BuiltClients(
+        sockets = Sockets(secrets.schedule, limits.max_sockets)
+        clients = BuiltClients(
             events, secrets.schedule, idle_after=limits.idle_after, limit=limits.max_clients
         )
-        self._built = self._clients.pool.built
-        self._listeners: list[OnSignal] = []
-        self._reloader = Reloader(
-            read, catalog, secrets, self._clients, self._sockets, events, limits=limits
-        )
+        reloader = Reloader(read, catalog, secrets, clients, sockets, events, limits=limits)
+        super().__init__(catalog, secrets, clients, reloader, events)
+        self._sockets = sockets
+        self._built = clients.pool.built
 
     @classmethod
     def open(
@@ -97,10 +86,7 @@ class ClientRegistry:
         catalog = opening.catalog(configuration)
         registry = cls(catalog, secrets, events, opening.read, configuration.registry)
         try:
-            served = [name for name in catalog.names() if not catalog.problems(name)]
-            warming.warm_at_open(
-                configuration.registry, served, registry._documents, secrets.is_local
-            )
+            registry._warm_at_open(configuration.registry)
         except TenantryError:
             registry.close()
             raise
@@ -160,137 +146,18 @@ class ClientRegistry:
         """Let go of a tenant's clients; who holds one keeps a working one."""
         self._clients.evict_tenant(tenant, "asked")
 
-    # -- knowing ----------------------------------------------------------------------------------
+    async def aload(self, tenant: str) -> None:
+        """Make sure that a tenant can be served without further reading of the catalog.
 
-    @property
-    def tenants(self) -> Collection[str]:
-        """The names of all tenants: `in`, `len` and iteration."""
-        return self.catalog.names()
-
-    def status(self, tenant: str) -> TenantStatus:
-        """Return what is known of a tenant; reads no secret and asks nobody.
+        Today's catalogs hold everything in memory, so that this never waits.
 
         Raises:
-            UnknownTenantError: nobody has that name.
+            TenantryError: `UnknownTenantError`, `TenantDisabledError`, `TenantQuarantinedError` or
+                `RegistryClosedError`.
         """
-        return status_of(tenant, self.catalog, self._clients, self._secrets)
-
-    def explain(self, tenant: str, *, endpoint: str | None = None) -> tuple[Setting, ...]:
-        """Return every setting of a tenant: its name, its value without secrets, its origin."""
-        found = self.catalog.get(tenant)
-        self._settings(found, endpoint)
-        return explain(found, endpoint or "")
-
-    def subscribe(self, hook: Hook) -> Callable[[], None]:
-        """Send every event to `hook`, on a thread of its own; returns what ends it."""
-        in_quarantine = ((name, self.catalog.problems(name)) for name in self.catalog.names())
-        first = [TenantQuarantined(name, problems) for name, problems in in_quarantine if problems]
-        return self._events.subscribe(hook, first)
-
-    # -- change -----------------------------------------------------------------------------------
-
-    def plan(self) -> CatalogChange:
-        """Return what `reload` would change; changes nothing.
-
-        Raises:
-            ConfigError: the configuration cannot be used.
-        """
-        self._check_open()
-        return self._reloader.plan()
-
-    def reload(self, *, force: bool = False) -> CatalogChange:
-        """Read the configuration again, and put it in place whole or not at all.
-
-        Tenants that are as before keep their clients, connections and secrets. Those that changed
-        get new ones with their next use; requests in flight finish. A tenant whose new settings are
-        wrong keeps those of before.
-
-        Args:
-            force: also if it removes more tenants than `registry.max_removals`.
-
-        Raises:
-            ConfigError: it cannot be used, or would remove too many tenants; nothing changes.
-        """
-        self._check_open()
-        return self._reloader.reload(force=force)
-
-    def reload_on(self, signum: int) -> Callable[[], None]:
-        """Reload each time that the process gets a signal, such as `signal.SIGHUP`.
-
-        Call it on the main thread; returns what ends it. What cannot be used is logged.
-        """
-        listener = OnSignal(signum, self._reloader.reload_or_log)
-        self._listeners.append(listener)
-        return listener.stop
-
-    # -- secrets ----------------------------------------------------------------------------------
-
-    def refresh(self, tenant: str, *, drop_previous: bool = False) -> None:
-        """Fetch the tenant's credentials now, those of its endpoints too, past any back-off.
-
-        With `drop_previous`, for a key that was compromised, nothing older serves again.
-
-        Raises:
-            CredentialUnavailableError: where one could not be fetched, with its cause.
-        """
-        for credential in self._documents(tenant):
-            credential.refresh(drop_previous=drop_previous)
-
-    async def arefresh(self, tenant: str, *, drop_previous: bool = False) -> None:
-        """Do what `refresh` does, without holding up the event loop."""
-        for credential in self._documents(tenant):
-            await credential.arefresh(drop_previous=drop_previous)
-
-    def warm(
-        self,
-        tenants: Iterable[str] | None = None,
-        *,
-        concurrency: int = 8,
-        timeout: float = 30.0,
-    ) -> dict[str, TenantryError | None]:
-        """Fetch what tenants need before a request wants it.
-
-        Args:
-            tenants: their names; all by default.
-            concurrency: how many at a time.
-            timeout: seconds for all of them.
-
-        Returns:
-            What went wrong, or None, by the tenant's name. Nothing is raised for a tenant.
-        """
-        names = self.tenants if tenants is None else tenants
-        return warming.warm(names, self._documents, concurrency=concurrency, timeout=timeout)
-
-    async def awarm(
-        self,
-        tenants: Iterable[str] | None = None,
-        *,
-        concurrency: int = 8,
-        timeout: float = 30.0,  # noqa: ASYNC109  # the pair of `warm`; each tenant has its outcome
-    ) -> dict[str, TenantryError | None]:
-        """Do what `warm` does, without holding up the event loop."""
-        names = self.tenants if tenants is None else tenants
-        return await warming.awarm(names, self._documents, concurrency=concurrency, limit=timeout)
+        self._enabled(tenant, None)
 
     # -- the end ----------------------------------------------------------------------------------
-
-    def drain(self, timeout: float) -> dict[str, int]:
-        """Wait until nothing is in flight; gates stay open.
-
-        In flight is what passed a gate, until its body is closed, read or collected; and open
-        WebSockets.
-
-        Args:
-            timeout: seconds to wait at most.
-
-        Returns:
-            How many requests of which tenant are still in flight; nothing where all are done.
-        """
-        return self._clients.drain(timeout)
-
-    async def adrain(self, timeout: float) -> dict[str, int]:  # noqa: ASYNC109  # `drain`'s pair
-        """Do what `drain` does, without holding up the event loop."""
-        return await self._clients.adrain(timeout)
 
     def close(self) -> None:
         """Shut all gates and close all connections; closing twice is harmless.
@@ -374,22 +241,24 @@ class ClientRegistry:
         tenant = self.catalog.get(name)
         if not tenant.settings.enabled:
             raise TenantDisabledError(name)
-        return self._settings(tenant, endpoint)
+        return tenant.at(endpoint)
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise RegistryClosedError
+    def _warm_at_open(self, how: RegistrySettings) -> None:
+        """Fetch what the configuration wants fetched at once, and log what cannot be.
 
-    def _settings(self, tenant: Tenant, endpoint: str | None) -> TenantSettings:
-        if endpoint is None:
-            return tenant.settings
-        if endpoint not in tenant.endpoints:
-            raise UnknownEndpointError(tenant.name, endpoint, tuple(tenant.endpoints))
-        return tenant.endpoints[endpoint]
-
-    def _documents(self, name: str) -> list[Credential]:
-        self._check_open()
-        return self._secrets.documents(self.catalog.get(name))
+        Raises:
+            TenantryError: the first that was found, with `on_problem: fail`.
+        """
+        if how.warm == "none":
+            return
+        wanted = None if how.warm == "all" else self._secrets.is_local
+        faults = warming.warm_at_once(self._served(), self._documents, wanted)
+        if how.warm == "sources":
+            faults += [error for error in self.ready().values() if error is not None]
+        for error in faults:
+            if how.on_problem == "fail":
+                raise error
+            log.warning("tenantry: %s", error)
 
     def _watch(self, paths: Sequence[Path], contents: Contents, every: float) -> None:
         take, secrets = self._reloader.reload_or_log, self._secrets

@@ -96,6 +96,25 @@ class Secrets:
         }
         return list(found.values())
 
+    def of_each_source(self, tenants: Iterable[Tenant]) -> dict[str, Credential]:
+        """Return one credential of each declared source, of the first tenants that use them."""
+        found: dict[str, Credential] = {}
+        for tenant in tenants:
+            if len(found) == len(self._declared):
+                break
+            for name, reference in self._unseen(tenant, found):
+                policy = tenant.settings.refresh.policy()
+                found[reference.source] = self._credential(reference, tenant.name, name, policy)
+        return found
+
+    def _unseen(
+        self, tenant: Tenant, seen: Mapping[str, Credential]
+    ) -> Iterator[tuple[str, SecretReference]]:
+        if tenant.settings.enabled:
+            for path, reference in _needed(tenant.settings):
+                if reference.source in self._declared and reference.source not in seen:
+                    yield path, reference
+
     def exchange(self, before: Tenant, after: Tenant | None) -> list[Keeper]:
         """Note that a tenant has other settings now, or is gone: what nobody needs is let go.
 

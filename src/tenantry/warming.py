@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeAlias
 
-from tenantry.errors import CredentialUnavailableError, TenantryError
+from tenantry.errors import CredentialUnavailableError, Failure, SourceError, TenantryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from tenantry.credential import Credential
-    from tenantry.settings import RegistrySettings
 
     # How a tenant's credentials are found; raises what keeps the tenant from being served.
     Finder: TypeAlias = Callable[[str], Sequence[Credential]]
-
-log = logging.getLogger("tenantry")
 
 Outcome: TypeAlias = "dict[str, TenantryError | None]"
 
@@ -54,31 +50,47 @@ async def awarm(names: Iterable[str], find: Finder, *, concurrency: int, limit: 
     return dict(await asyncio.gather(*(one(name) for name in names)))
 
 
-def warm_at_open(
-    how: RegistrySettings,
-    names: Sequence[str],
-    find: Finder,
-    is_local: Callable[[Credential], bool],
-) -> None:
-    """Fetch what the configuration wants fetched at once, and say what cannot be.
+def warm_at_once(
+    names: Sequence[str], find: Finder, wanted: Callable[[Credential], bool] | None
+) -> list[TenantryError]:
+    """Fetch what tenants need, all at the same time; return what went wrong.
 
-    Raises:
-        TenantryError: the first that was found, with `on_problem: fail`.
+    Args:
+        names: the tenants.
+        find: gives a tenant's credentials.
+        wanted: says which of them are fetched; None is all.
     """
-    if how.warm == "none":
-        return
-    everything = how.warm == "all"
     documents = {
-        name: [each for each in find(name) if everything or is_local(each)] for name in names
+        name: [each for each in find(name) if wanted is None or wanted(each)] for name in names
     }
     for found in documents.values():
         for credential in found:
             credential.prefetch()  # all at once, so that the waits below are one wait
     outcome = warm(names, documents.__getitem__, concurrency=1, timeout=30.0)
-    for error in filter(None, outcome.values()):
-        if how.on_problem == "fail":
-            raise error
-        log.warning("tenantry: %s", error)
+    return [error for error in outcome.values() if error is not None]
+
+
+def fault_of(get: Callable[[], object]) -> TenantryError | None:
+    """Return why a source does not deliver; one that has no such secret delivers."""
+    try:
+        get()
+    except CredentialUnavailableError as error:
+        return None if _is_absence(error) else error
+    return None
+
+
+async def afault_of(get: Callable[[], Awaitable[object]]) -> TenantryError | None:
+    """Do what `fault_of` does, without holding up the event loop."""
+    try:
+        await get()
+    except CredentialUnavailableError as error:
+        return None if _is_absence(error) else error
+    return None
+
+
+def _is_absence(error: CredentialUnavailableError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, SourceError) and cause.failure is Failure.ABSENT
 
 
 def _one(name: str, find: Finder, deadline: float) -> TenantryError | None:

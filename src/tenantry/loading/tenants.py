@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
-from tenantry.errors import Problem
+from tenantry.errors import Problem, UnknownEndpointError
 from tenantry.loading.layers import endpoint_names, only_on_tenants
 from tenantry.loading.placeholders import filled
 from tenantry.loading.problems import found_by
@@ -40,6 +40,18 @@ class Tenant:
     settings: TenantSettings
     endpoints: Mapping[str, TenantSettings]
     said: Mapping[str, Sited]  # merged values with their places, by endpoint; "" is the tenant
+
+    def at(self, endpoint: str | None) -> TenantSettings:
+        """Return the settings of an endpoint; None is the tenant's own address.
+
+        Raises:
+            UnknownEndpointError: it has no endpoint of that name.
+        """
+        if endpoint is None:
+            return self.settings
+        if endpoint not in self.endpoints:
+            raise UnknownEndpointError(self.name, endpoint, tuple(self.endpoints))
+        return self.endpoints[endpoint]
 
 
 class TenantReader:

@@ -52,10 +52,11 @@ class RegistrySettings(Model):
         description="Whether a tenant's own mistake keeps that tenant from being served"
         " (quarantine, the default) or stops the process (fail).",
     )
-    warm: Literal["none", "local", "all"] = Field(
+    warm: Literal["none", "local", "sources", "all"] = Field(
         default="local",
         description="Which secrets are fetched when the registry opens: those of variables and"
-        " files (local, the default), all of them, or none.",
+        " files (local, the default), these and one of each declared source (sources), all of"
+        " them, or none.",
     )
     idle_after: Seconds | None = Field(
         default=600.0,
