@@ -12,7 +12,7 @@ import pytest
 from tenantry import forks
 from tenantry.credential import Credential
 from tenantry.events import Event, EventStream
-from tenantry.forks import survives_fork
+from tenantry.forks import once_all_began_anew, survives_fork
 from tenantry.freshness import RefreshPolicy
 from tenantry.keyring import Keyring
 from tenantry.pool import Pool
@@ -101,6 +101,43 @@ def test_everything_known_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forks, "_known", weakref.WeakSet(counters))
     forks._in_child()
     assert [1, 1] == [counter.forks for counter in counters]
+
+
+def test_what_starts_threads_waits_for_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step runs once, when everything has begun anew."""
+    told: list[str] = []
+
+    class Teller(Counter):
+        def after_fork(self) -> None:
+            once_all_began_anew(lambda: told.append("step"))
+            told.append("began anew")
+
+    tellers = [Teller(), Teller()]
+    monkeypatch.setattr(forks, "_known", weakref.WeakSet(tellers))
+    for _ in range(2):
+        forks._in_child()
+    assert [*["began anew"] * 2, *["step"] * 2] * 2 == told
+
+
+def test_one_that_fails_does_not_keep_others_from_beginning_anew(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lock that stayed the parent's would hang the child; the failure is logged."""
+
+    class Broken(Counter):
+        def after_fork(self) -> None:
+            raise ValueError("broken")
+
+    def fail() -> None:
+        raise ValueError("broken too")
+
+    broken, counter, steps = Broken(), Counter(), list[str]()
+    monkeypatch.setattr(forks, "_known", {broken: None, counter: None})
+    once_all_began_anew(lambda: steps.append("ran"))
+    once_all_began_anew(fail)
+    forks._in_child()
+    assert (1, ["ran"], []) == (counter.forks, steps, forks._next)
+    assert 2 == len(caplog.messages)
 
 
 def test_what_is_gone_is_not_told() -> None:

@@ -273,3 +273,56 @@ def test_a_child_keeps_what_is_due_and_has_its_own_thread(schedule: Schedule) ->
 
     with schedule._changed:  # another thread of the parent is in the middle of something
         assert in_child(work)
+
+
+def test_a_child_needs_not_ask_for_what_its_parent_asked_for(schedule: Schedule) -> None:
+    """It is called in the child, whose thread starts by itself once locks are its own."""
+    thing = Thing()
+    schedule.at(time.monotonic() + 0.2, thing)
+
+    def work() -> bool:  # pragma: no cover  # runs in the child
+        return thing.called.acquire(timeout=LIMIT)
+
+    with schedule._changed:
+        assert in_child(work)
+    thing.wait_until_called()
+
+
+def test_a_child_of_a_schedule_that_is_over_has_no_thread(schedule: Schedule) -> None:
+    """Neither of one with nothing to do, nor of a closed one."""
+    closed = Schedule()
+    closed.at(time.monotonic() + 3600.0, Thing())
+    closed.close()
+
+    def work() -> bool:  # pragma: no cover  # runs in the child
+        return (None, None, 1) == (schedule._thread, closed._thread, threading.active_count())
+
+    assert in_child(work)
+
+
+def test_a_child_that_gets_no_thread_tries_again(
+    schedule: Schedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its parent does: what is due waits for the next who asks."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    parents, childs = Thing(), Thing()
+    schedule.at(time.monotonic() + 3600.0, parents)
+
+    def work() -> bool:  # pragma: no cover  # runs in the child
+        monkeypatch.undo()
+        schedule.at(time.monotonic(), childs)
+        return childs.called.acquire(timeout=LIMIT)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert in_child(work)
+
+
+def test_starting_twice_makes_one_thread(schedule: Schedule) -> None:
+    """A child whose thread was started by whoever asked first needs no other."""
+    schedule.at(time.monotonic() + 3600.0, Thing())
+    first = schedule._thread
+    schedule._start()
+    assert first is schedule._thread

@@ -17,10 +17,12 @@ from pydantic import SecretStr
 from tenantry import ClientRegistry, RegistryClosedError, TenantDisabledError
 from tenantry.clients import built as built_clients
 from tenantry.clients.built import SHORTEST_NAP, BuiltClients
+from tenantry.clients.http import httpx
 from tenantry.events import ClientEvicted, Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
     from tests.clients.conftest import Patient
 
@@ -445,6 +447,36 @@ def test_who_waits_for_headers_is_in_flight(estate: Estate, patient: Patient) ->
             each.result(LIMIT)
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("setting", ["api_key", "default_headers"])
+def test_who_waits_for_a_secret_is_in_flight(patient: Patient, kind: str, setting: str) -> None:
+    """The gate has let the request begin, although nothing is sent yet."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def source() -> str:
+        begun.set()
+        assert go_on.wait(LIMIT)
+        return KEY
+
+    secret = {"python": {"call": source}}
+    said: dict[str, Any] = {"base_url": patient.base_url, "api_key": SecretStr(KEY)}
+    said[setting] = secret if setting == "api_key" else {"x-secret": secret}
+    with (
+        ClientRegistry.open({"tenants": {"acme": said}}, environ={}) as registry,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        if kind == "sync":
+            asking: Future[object] = threads.submit(registry.client("acme").models.list)
+        else:
+            listing = functools.partial(listed, registry.async_client("acme"))
+            asking = threads.submit(lambda: asyncio.run(listing()))
+        assert begun.wait(LIMIT)
+        assert {"acme": 1} == registry.drain(timeout=0)
+        go_on.set()
+        asking.result(LIMIT)
+        assert {} == registry.drain(timeout=0)
+
+
 def test_a_body_that_was_dropped_is_not_waited_for(estate: Estate) -> None:
     """Once it is collected it is over."""
     chunks = stream(estate.registry.client("acme"))
@@ -452,6 +484,20 @@ def test_a_body_that_was_dropped_is_not_waited_for(estate: Estate) -> None:
     del chunks
     gc.collect()
     assert {} == estate.registry.drain(timeout=0)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_an_answer_that_was_there_before_holds_nothing_up(estate: Estate, kind: str) -> None:
+    """A mock's answer, or a preloaded one, is never closed, and not in flight."""
+    answer = httpx.Response(200, json={"object": "list", "data": []})
+    client: Any = estate.registry.client("acme")
+    if kind == "async":
+        client = estate.registry.async_client("acme")
+    client._client._transport = httpx.MockTransport(lambda _: answer)
+    listing = client.with_raw_response.models.list()
+    kept = await listing if kind == "async" else listing
+    assert {} == estate.registry.drain(timeout=0)
+    assert 200 == kept.status_code
 
 
 def test_a_request_is_counted_wherever_it_is(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -169,3 +170,35 @@ async def test_what_was_released_lives_as_long_as_somebody_holds_it(house: House
     del held
     gc.collect()
     assert not clients.held
+
+
+async def test_bodies_are_in_flight_whichever_client_reads_them(house: House) -> None:
+    """Of sync and async clients alike, and still after `release`."""
+    clients = house.clients()
+    sync: Any = clients.sync()
+    async_: Any = clients.async_()
+    said = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    streams = sync.chat.completions.create(**said), await async_.chat.completions.create(**said)
+    assert 2 == clients.in_flight()
+    clients.release()
+    assert (2, {"sync", "async"}) == (clients.in_flight(), set(clients.kinds_held))
+    assert list(streams[0])
+    assert 1 == clients.in_flight()
+    assert [chunk async for chunk in streams[1]]
+    assert 0 == clients.in_flight()
+    await clients.adispose()
+
+
+def test_a_client_keeps_its_endpoint_alive(house: House) -> None:
+    """Whoever can send can be shut: the endpoint goes with its last client, and not before."""
+    clients = house.clients()
+    house._made.clear()
+    alive = weakref.ref(clients)
+    clone = clients.sync().with_options(timeout=5)
+    clients.release()
+    del clients
+    gc.collect()
+    assert alive() is not None
+    del clone
+    gc.collect()
+    assert alive() is None

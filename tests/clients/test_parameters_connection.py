@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from tenantry import ClientRegistry, ConfigError, CredentialUnavailableError
-from tenantry.clients import http
+from tenantry.clients import connection, http
 from tenantry.testing import CertificateAuthority, OpenAIServer
 
 if TYPE_CHECKING:
@@ -213,3 +213,22 @@ def test_equal_settings_share_one_context(authority: CertificateAuthority) -> No
     assert contexts[0] is contexts[1]
     assert contexts[2] is contexts[3]
     assert contexts[0] is not contexts[2]
+
+
+async def test_a_certificate_file_that_was_replaced_is_used(
+    acme: Acme,
+    mutual: OpenAIServer,
+    authority: CertificateAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file that a certificate manager writes anew is read for the next connection."""
+    monkeypatch.setattr(connection, "LOOK", 0.0)
+    mine = authority.client("acme")
+    client = acme.client(tls={"ca": str(authority.ca_file), "certificate": str(mine.combined_file)})
+    for _ in range(2):
+        await acme.sent(client)
+    assert 1 == mutual.connections
+    mine.combined_file.write_bytes(authority.client("acme-newer").combined_file.read_bytes())
+    for _ in range(2):
+        await acme.sent(client)
+    assert 2 == mutual.connections

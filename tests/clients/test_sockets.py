@@ -318,8 +318,11 @@ async def test_what_is_in_flight_comes_on_top(many: ClientRegistry, patient: Pat
     assert 60 == open_to(patient)
     patient.headers_go.set()
     assert 60 == len(await under_way)
-    await asyncio.sleep(0.01)  # some turns of the loop
-    assert open_to(patient) <= 50
+    for _ in range(200):  # it takes some turns of the loop
+        if open_to(patient) <= 50:
+            break
+        await asyncio.sleep(0.01)
+    assert 40 <= open_to(patient) <= 50
     await many.aclose()
 
 

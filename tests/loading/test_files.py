@@ -9,6 +9,7 @@ import pytest
 
 from tenantry.errors import Problem, Site
 from tenantry.loading.files import Reader, find_files, read_contents, signature
+from tenantry.loading.values import AS_MAPPING
 
 if TYPE_CHECKING:
     from tenantry.loading.values import Sited
@@ -178,8 +179,8 @@ def test_tenants_are_a_mapping(tmp_path: Path) -> None:
 
     assert {"tenants": {"acme": {}}} == document
     assert [
-        Problem("is not a mapping", "tenants", Site(str(tmp_path / "a.yaml"), 1, 1)),
-        Problem("is not a mapping", "tenants", Site(str(tmp_path / "c.yaml"), 1, 1)),
+        Problem("is not a mapping", "tenants", Site(str(tmp_path / "a.yaml"), 1, 1), AS_MAPPING),
+        Problem("is not a mapping", "tenants", Site(str(tmp_path / "c.yaml"), 1, 1), AS_MAPPING),
     ] == problems
 
 

@@ -7,6 +7,7 @@ import pytest
 from tenantry.errors import ConfigError, Problem, Site
 from tenantry.loading import Configuration, load
 from tenantry.loading.roster import owner_of
+from tenantry.loading.values import AS_MAPPING
 from tenantry.sources import kinds
 
 if TYPE_CHECKING:
@@ -96,9 +97,8 @@ def test_mapping_by_variable() -> None:
     configuration = read({"tenants": {"acme": GOOD}}, TENANTRY_TENANTS__ACME="5")
     [problem] = configuration.quarantined["acme"]
 
-    assert Problem("is not a mapping", "tenants.acme", Site("env TENANTRY_TENANTS__ACME")) == (
-        problem
-    )
+    where = Site("env TENANTRY_TENANTS__ACME")
+    assert Problem("is not a mapping", "tenants.acme", where, AS_MAPPING) == problem
 
 
 BROKEN: list[tuple[str, dict[str, Any], str]] = [

@@ -56,7 +56,9 @@ def server(openai_server: OpenAIServer) -> OpenAIServer:
 @pytest.fixture
 def untouched(server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Ends when no file and no thread is left that the test has not found."""
-    monkeypatch.setitem(Refresher.__init__.__kwdefaults__, "idle_limit", 0.05)
+    defaults = Refresher.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "idle_limit", 0.05)
     files, threads = traces()
     yield
 
