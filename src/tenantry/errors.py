@@ -74,8 +74,11 @@ def indented(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
+SHOWN = 50  # problems; who has more mends those first, or reads `problems`
+
+
 class ConfigError(TenantryError):
-    """The configuration is wrong. Has `problems`, a tuple of `Problem`."""
+    """The configuration is wrong. Has `problems`, a tuple of `Problem`; 50 of them are shown."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__()
@@ -84,7 +87,8 @@ class ConfigError(TenantryError):
     def message(self) -> str:
         count = len(self.problems)
         title = f"{count} problem{'s' * (count != 1)} in the configuration"
-        return "\n".join([title, *map(str, self.problems)])
+        more = [f"and {count - SHOWN} more"] if count > SHOWN else []
+        return "\n".join([title, *map(str, self.problems[:SHOWN]), *more])
 
 
 class MissingExtraError(TenantryError, ImportError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger("tenantry")
 
 
 class Forkable(Protocol):
@@ -36,9 +39,17 @@ def once_all_began_anew(step: Callable[[], None]) -> None:
 
 def _in_child() -> None:
     for thing in list(_known):
-        thing.after_fork()
+        _call(thing.after_fork)
     while _next:
-        _next.pop()()
+        _call(_next.pop())
+
+
+def _call(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception:
+        # One that fails must not leave the others with locks that nobody will ever release.
+        log.exception("tenantry: something did not begin anew after a fork")
 
 
 os.register_at_fork(after_in_child=_in_child)

@@ -67,6 +67,8 @@ class Schedule:
             self._changed.notify()
 
     def _start(self) -> None:
+        if self._thread is not None:
+            return
         self._thread = threading.Thread(target=self._run, name="tenantry-schedule", daemon=True)
         try:
             self._thread.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +11,9 @@ if TYPE_CHECKING:
     from tenantry.clients.http import httpx
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-_SEGMENT_PARAMETERS = re.compile(r";[^/]*")
+_SEGMENT_PARAMETERS = re.compile(r";.*", re.DOTALL)
+_SEPARATORS = re.compile(r"[/\\]")
+_MARKS = ("%", "..", "\\")  # without one of these no path goes up
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Boundary:
 
     @classmethod
     def of(cls, url: httpx.URL) -> Boundary:
-        return cls(url.scheme, url.host, _port(url), _resolved(url.path).rstrip("/") + "/")
+        return cls(url.scheme, url.host, _port(url), _path(url).rstrip("/") + "/")
 
     def __str__(self) -> str:
         port = "" if self.port == _DEFAULT_PORTS.get(self.scheme) else f":{self.port}"
@@ -48,20 +49,33 @@ class Boundary:
         return "the Host header names another host than the URL"
 
     def _holds(self, url: httpx.URL) -> bool:
-        path = url.raw_path.partition(b"?")[0].decode("ascii", "replace")
-        if "%" not in path and "." not in path and "\\" not in path and "//" not in path:
-            return (path if path.endswith("/") else path + "/").startswith(self.prefix)
-        return (_resolved(path).rstrip("/") + "/").startswith(self.prefix)
+        path = _path(url)
+        if not (path if path.endswith("/") else path + "/").startswith(self.prefix):
+            return False
+        if self.prefix == "/":
+            return True
+        return not any(mark in path for mark in _MARKS) or not _climbs(path[len(self.prefix) :])
 
 
 def _port(url: httpx.URL) -> int | None:
     return url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
-def _resolved(path: str) -> str:
-    """Return the path as the most lenient server would read it: decoded, without dot segments."""
-    while (decoded := unquote(path)) != path:
+def _path(url: httpx.URL) -> str:
+    """Return the path as it is sent; plain dot segments were resolved when the URL was made."""
+    return url.raw_path.partition(b"?")[0].decode("ascii", "replace")
+
+
+def _climbs(path: str) -> bool:
+    """Whether any server could read the path as one that goes up.
+
+    Servers decode once, or twice, or not at all, take a backslash for a slash or do not, and Java's
+    read `/..;a=b/` as `/../`. What goes up for one of them goes up; legitimate paths never do.
+    """
+    while True:
+        if any(_SEGMENT_PARAMETERS.sub("", part) == ".." for part in _SEPARATORS.split(path)):
+            return True
+        decoded = unquote(path)
+        if decoded == path:
+            return False
         path = decoded
-    # Java servers read `/..;a=b/` as `/../`.
-    path = _SEGMENT_PARAMETERS.sub("", path.replace("\\", "/"))
-    return posixpath.normpath("/" + path.lstrip("/"))

@@ -18,7 +18,7 @@ from tenantry.events import EventStream, RequestReplayed
 from tenantry.settings.tenant import CREDENTIAL_HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
 
     from tenantry.clients.boundary import Boundary
     from tenantry.credential import Credential
@@ -119,12 +119,12 @@ class Gate(httpx.Auth):
         self.last_use = time.monotonic()
         self._events = events
         self._slots = {slot.placeholder: slot for slot in slots}
-        header_names = (name for name in self._slots if name.startswith(HEADERS))
-        self._headers = (
-            *CREDENTIAL_HEADERS,
-            *{name.removeprefix(HEADERS).casefold() for name in header_names} - CREDENTIAL_HEADERS,
-        )
-        self._query = tuple(name for name in self._slots if name.startswith(QUERY))
+        self._headers = _by_header(self._slots)
+        self._query = {
+            name.removeprefix(QUERY): {name: slot}
+            for name, slot in self._slots.items()
+            if name.startswith(QUERY)
+        }
 
     def check_open(self) -> None:
         """Raise what the gate was shut with, if it was."""
@@ -174,20 +174,24 @@ class Gate(httpx.Auth):
 
         The SDK lets exceptions of its own callables pass unwrapped and untried again.
         """
-        self.check_open()
+        token = self.begin()  # who waits for a secret is in flight
         try:
             self._slots[API_KEY].credential.get()
         except CredentialUnavailableError as error:
             raise in_request(error) from error.__cause__
+        finally:
+            self.end(token)
         return API_KEY
 
     async def aask(self) -> str:
         """Do what `ask` does, for async clients."""
-        self.check_open()
+        token = self.begin()
         try:
             await self._slots[API_KEY].credential.aget()
         except CredentialUnavailableError as error:
             raise in_request(error) from error.__cause__
+        finally:
+            self.end(token)
         return API_KEY
 
     @property
@@ -282,13 +286,13 @@ class Gate(httpx.Auth):
         """Return the places that want a secret; a credential that is not ours is refused."""
         found: list[_Stamped] = []
         headers = request.headers
-        for name in self._headers:
+        for name, slots in self._headers.items():
             values = headers.get_list(name)
             if not values:
                 continue
             value = values[0]
             bearer = value.startswith(_BEARER)
-            slot = self._slot_for(value.removeprefix(_BEARER) if bearer else value)
+            slot = _slot_for(value.removeprefix(_BEARER) if bearer else value, slots)
             if slot is not None and len(values) == 1:
                 found.append(_Stamped(slot, name, bearer, in_query=False))
             elif name in CREDENTIAL_HEADERS:
@@ -297,22 +301,37 @@ class Gate(httpx.Auth):
         return found
 
     def _found_in_query(self, request: httpx.Request) -> Iterator[_Stamped]:
-        for placeholder in self._query:
-            name = placeholder.removeprefix(QUERY)
-            slot = self._slot_for(request.url.params.get(name, ""))
+        for name, slots in self._query.items():
+            slot = _slot_for(request.url.params.get(name, ""), slots)
             if slot is not None:  # else a clone, or the request, says something else there
                 yield _Stamped(slot, name, bearer=False, in_query=True)
 
-    def _slot_for(self, value: str) -> Slot | None:
-        slot = self._slots.get(value)
-        if slot is not None:
-            return slot
-        for other in self._slots.values():
-            # A value that the credential issued itself: a request that is sent a second time.
-            held = other.credential.peek()
-            if held is not None and held.reveal() == value:
-                return other
-        return None
+
+def _by_header(slots: Mapping[str, Slot]) -> dict[str, dict[str, Slot]]:
+    """Return which slots may fill a header, by its name in small letters.
+
+    A header that the configuration fills has its own secret, and no other: whoever can say what
+    stands in it must not have the tenant's key put there.
+    """
+    keys = {name: slots[name] for name in (API_KEY, ADMIN_API_KEY) if name in slots}
+    found = {name: keys.copy() for name in CREDENTIAL_HEADERS}
+    for placeholder, slot in slots.items():
+        if placeholder.startswith(HEADERS):
+            name = placeholder.removeprefix(HEADERS).casefold()
+            found.setdefault(name, {})[placeholder] = slot
+    return found
+
+
+def _slot_for(value: str, slots: Mapping[str, Slot]) -> Slot | None:
+    slot = slots.get(value)
+    if slot is not None:
+        return slot
+    for other in slots.values():
+        # A value that the credential issued itself: a request that is sent a second time.
+        held = other.credential.peek()
+        if held is not None and held.reveal() == value:
+            return other
+    return None
 
 
 def _by_document(found: list[_Stamped]) -> list[_Lot]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         Iterator,
     )
 
-    from tenantry.secret import Secret
 
 clock = time.monotonic
 
@@ -44,12 +43,12 @@ class OpenPool:
 
     def __init__(
         self,
-        secrets: tuple[Secret, ...],
+        made_of: object,
         limits: httpx.Limits,
         sockets: SocketCount,
         forget: Callable[[OpenPool], None],
     ) -> None:
-        self.secrets = secrets  # what its sockets were opened with
+        self.made_of = made_of  # the secrets and files that its sockets were opened with
         self.users: set[object] = set()
         self.left = clock()  # when somebody last left
         self._keepalive = limits.keepalive_expiry
@@ -115,12 +114,12 @@ class ThreadPool(OpenPool):
     def __init__(
         self,
         transport: httpx.BaseTransport,
-        secrets: tuple[Secret, ...],
+        made_of: object,
         limits: httpx.Limits,
         sockets: SocketCount,
         forget: Callable[[OpenPool], None],
     ) -> None:
-        super().__init__(secrets, limits, sockets, forget)
+        super().__init__(made_of, limits, sockets, forget)
         self.transport = transport
 
     def close(self) -> None:
@@ -136,12 +135,12 @@ class LoopPool(OpenPool):
     def __init__(
         self,
         transport: httpx.AsyncBaseTransport,
-        secrets: tuple[Secret, ...],
+        made_of: object,
         limits: httpx.Limits,
         sockets: SocketCount,
         forget: Callable[[OpenPool], None],
     ) -> None:
-        super().__init__(secrets, limits, sockets, forget)
+        super().__init__(made_of, limits, sockets, forget)
         self.transport = transport
         self.loop = asyncio.get_running_loop()
         self._guard = self._until_closed()

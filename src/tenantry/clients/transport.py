@@ -20,7 +20,7 @@ from tenantry.errors import CredentialUnavailableError
 from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
 
     from tenantry.clients.connection import Connection
     from tenantry.clients.gate import Gate
@@ -128,11 +128,11 @@ class SyncTransport(httpx.BaseTransport):
         return [*([] if pool is None else [pool]), *self._retired]
 
     def _entered(self, user: object) -> ThreadPool:
-        secrets = self.secrets()
+        secrets, files = made_of = self.secrets(), self.connection.files()
         while True:
             pool = self._pool
-            if pool is None or pool.secrets != secrets:
-                pool = self._made(pool, secrets)
+            if pool is None or pool.made_of != made_of:
+                pool = self._made(pool, secrets, files)
             pool.enter(user)
             if pool is self._pool:
                 return pool
@@ -145,14 +145,18 @@ class SyncTransport(httpx.BaseTransport):
         except CredentialUnavailableError as error:
             raise in_request(error) from error.__cause__
 
-    def _made(self, outdated: ThreadPool | None, secrets: tuple[Secret, ...]) -> ThreadPool:
+    def _made(
+        self, outdated: ThreadPool | None, secrets: tuple[Secret, ...], files: Hashable
+    ) -> ThreadPool:
         if outdated is not None:
             outdated.retire()
         with self._lock:
             if self._pool is None:
                 transport = self.connection.sync_pool(secrets)
                 limits = self.connection.limits
-                self._pool = ThreadPool(transport, secrets, limits, self._sockets, self._forget)
+                self._pool = ThreadPool(
+                    transport, (secrets, files), limits, self._sockets, self._forget
+                )
             return self._pool
 
     def _forget(self, pool: OpenPool) -> None:
@@ -227,12 +231,12 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         return [*list(self._pools.values()), *self._retired]
 
     async def _entered(self, user: object) -> LoopPool:
-        secrets = await self.secrets()
+        secrets, files = made_of = await self.secrets(), self.connection.files()
         loop = asyncio.get_running_loop()
         while True:
             pool = self._pools.get(loop)
-            if pool is None or pool.secrets != secrets:
-                pool = await self._made(loop, pool, secrets)
+            if pool is None or pool.made_of != made_of:
+                pool = await self._made(loop, pool, secrets, files)
             pool.enter(user)
             if self._pools.get(loop) is pool:
                 return pool
@@ -249,13 +253,14 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         loop: asyncio.AbstractEventLoop,
         outdated: LoopPool | None,
         secrets: tuple[Secret, ...],
+        files: Hashable,
     ) -> LoopPool:
         if outdated is not None:
             outdated.retire()
         self._drop_closed_loops()
         transport = self.connection.async_pool(secrets)
         limits = self.connection.limits
-        pool = LoopPool(transport, secrets, limits, self._sockets, self._forget)
+        pool = LoopPool(transport, (secrets, files), limits, self._sockets, self._forget)
         with self._lock:
             self._pools[loop] = pool
         await pool.open()

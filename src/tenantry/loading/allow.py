@@ -11,11 +11,12 @@ from tenantry.loading.problems import nearest
 from tenantry.loading.values import Sited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tenantry.errors import Site
     from tenantry.settings import AllowSettings, SecretReference, TenantSettings
 
+SHOWN = 10  # of what a hint lists
 # Where requests, credentials or tokens go.
 _ADDRESSES = ("base_url", "azure_endpoint", "websocket_base_url")
 
@@ -39,6 +40,13 @@ def _sites_in(*layers: Sited) -> Iterator[Site]:
         yield from _sites_in(*(said for said in layer.values() if isinstance(said, Sited)))
 
 
+def _permitted(named: Sequence[str]) -> str:
+    """Return what to do about something that `allow` does not name."""
+    if not named:
+        return "nothing of its kind is allowed: ask who runs this service to add it"
+    return f"allowed are {', '.join(named[:SHOWN])}; ask who runs this service to add it"
+
+
 class Allowance:
     """What the tenants of one configuration may point at.
 
@@ -49,6 +57,7 @@ class Allowance:
     def __init__(self, allow: AllowSettings, *, closed: bool = False) -> None:
         self._closed = closed
         said = () if closed and allow.origins is None else allow.origins
+        self._named = tuple(said or ())
         self._origins = None if said is None else [_origin_expression(each) for each in said]
         self._secrets = allow.secrets or {}
 
@@ -79,7 +88,7 @@ class Allowance:
         if any(_locator_matches(pattern, locator) for pattern in filled):
             return None
         message = f"{source} {locator} is not among allow.secrets.{source}"
-        return message, nearest(locator, filled)
+        return message, nearest(locator, filled) or _permitted(filled)
 
     def _addresses(
         self, path: str, settings: TenantSettings, merged: Sited, own: OwnPlaces
@@ -87,7 +96,7 @@ class Allowance:
         for key, url in _addresses(settings):
             if not self.origin_allowed(url) and (site := site_at(merged, key)) in own:
                 message = f"{origin_of(url)} is not among allow.origins"
-                yield Problem(message, f"{path}.{key}", site)
+                yield Problem(message, f"{path}.{key}", site, _permitted(self._named))
 
     def _references(
         self, path: str, tenant: str, settings: TenantSettings, merged: Sited, own: OwnPlaces

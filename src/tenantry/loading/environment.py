@@ -100,7 +100,7 @@ def _top_level(segment: str, variable: str, problems: list[Problem]) -> str | No
     known = {folded(key): key for key in Settings.model_fields}
     found = known.get(folded(segment))
     if found is None and (near := difflib.get_close_matches(folded(segment), known, 1, 0.75)):
-        message = f"{variable} begins with no key of the configuration"
+        message = "begins with no key of the configuration"
         hint = f"did you mean {PREFIX}{known[near[0]].upper()}__...?"
         problems.append(Problem(message, site=Site(f"env {variable}"), hint=hint))
     return found
@@ -134,7 +134,7 @@ class _Placing:
         here.put(path[-1], self._value(path), self._site)
 
     def _said_before(self, path: list[str], site: Site) -> None:
-        message = f"{self._variable} says again what {site} says"
+        message = f"says again what {site} says"
         self._problems.append(Problem(message, ".".join(path), self._site))
 
     def _path(self, top: str, segments: list[str]) -> list[str] | None:
@@ -164,7 +164,7 @@ class _Placing:
         if near:
             name = next(key for key in keys if folded(key) == near[0])
             hint = f"did you mean {PREFIX}{top.upper()}__{folded(name).upper()}__...?"
-        message = f"{self._variable} names no {top[:-1]} of the configuration"
+        message = f"names no {top[:-1]} of the configuration"
         self._problems.append(Problem(message, site=self._site, hint=hint))
 
     def _value(self, path: list[str]) -> object:

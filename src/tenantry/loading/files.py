@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from tenantry.errors import Problem, Site
-from tenantry.loading.values import Sited
+from tenantry.loading.values import AS_MAPPING, Sited
 from tenantry.loading.yaml import read_yaml, site_of_byte
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Reader:
         if tenants is None:
             return
         if not isinstance(tenants, Sited):
-            self._problems.append(Problem("is not a mapping", "tenants", site))
+            self._problems.append(Problem("is not a mapping", "tenants", site, AS_MAPPING))
             return
         if "tenants" not in document:
             document.put("tenants", Sited(site), site)

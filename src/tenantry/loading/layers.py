@@ -17,6 +17,7 @@ MERGED_KEY_BY_KEY = frozenset(
     {"timeout", "pool", "refresh", "tls", "default_headers", "default_query", "labels"}
 )
 # Keys that say how layers are found, not what the tenant is.
+SHOWN = 10  # of names that a hint lists
 NOT_SETTINGS = frozenset({"profile", "endpoints"})
 
 
@@ -155,7 +156,7 @@ class Profiles:
         site = layer.sites.get("profile")
         if not name:
             return Problem("is the name of a profile, or a list of names", path, site)
-        hint = nearest(name, self._profiles)
+        hint = nearest(name, self._profiles) or _declared(self._profiles)
         return Problem(f"unknown profile {name!r}", path, site, hint)
 
     def _unfold(self, name: str, outer: tuple[str, ...], problems: list[Problem]) -> None:
@@ -177,6 +178,12 @@ class Profiles:
                 self._unfold(parent, (*outer, name), problems)
         parents = self.layers(profile, f"profiles.{name}", problems)
         self._unfolded[name] = (*parents, profile)
+
+
+def _declared(profiles: Mapping[str, Any]) -> str:
+    if not profiles:
+        return "none is declared: add it under the top-level key `profiles`"
+    return f"declared are {', '.join(sorted(profiles)[:SHOWN])}"
 
 
 def profile_names(layer: Sited) -> list[str]:

@@ -11,7 +11,7 @@ from tenantry.loading.allow import OwnPlaces
 from tenantry.loading.layers import layered
 from tenantry.loading.problems import found_by
 from tenantry.loading.tenants import fault_of
-from tenantry.loading.values import Sited
+from tenantry.loading.values import AS_MAPPING, Sited
 from tenantry.settings import TenantSettings, folded
 from tenantry.settings.tenant import TENANT_NAME
 
@@ -91,7 +91,7 @@ class Roster:
         for layer in (tenants, over):
             said = layer.get(name)
             if said is not None and not isinstance(said, Sited):
-                problems.append(Problem("is not a mapping", path, layer.sites[name]))
+                problems.append(Problem("is not a mapping", path, layer.sites[name], AS_MAPPING))
                 said = None
             own.append(_NOTHING if said is None else said)
         said, spoken_over = own

@@ -12,7 +12,7 @@ from tenantry.loading.problems import found_by, nearest
 from tenantry.loading.values import Sited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tenantry.settings import Kind, References, SecretReference, SourceSettings
 
@@ -80,19 +80,28 @@ def _declared(
 
 def _circles(found: Mapping[str, DeclaredSource], said: Mapping[str, Any]) -> Iterable[Problem]:
     """Find sources whose own secrets come, by whatever way, from themselves."""
-    needs = {name: set(_sources_in(each.settings.references())) for name, each in found.items()}
+    needs = {name: list(_sources_in(each.settings.references())) for name, each in found.items()}
     for name in found:
-        reached: set[str] = set()
-        open_ends = set(needs[name])
-        while open_ends:
-            step = open_ends.pop()
-            if step not in reached:
-                reached.add(step)
-                open_ends |= needs.get(step, set())
-        if name in reached:
+        way = _way_back(name, needs)
+        if way:
             site = said.sites.get(name) if isinstance(said, Sited) else None
-            message = f"source {name!r} needs a secret of its own to log in"
+            first, *rest = way
+            message = f"{first} needs {', which needs '.join(rest)}, to log in: a circle"
             yield Problem(message, f"sources.{name}", site)
+
+
+def _way_back(name: str, needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the shortest way from a source through what it needs to itself, or nothing."""
+    ways = [[name]]
+    seen: set[str] = set()
+    for way in ways:  # which grows meanwhile
+        for step in needs.get(way[-1], ()):
+            if step == name:
+                return [*way, name]
+            if step not in seen:
+                seen.add(step)
+                ways.append([*way, step])
+    return []
 
 
 def _sources_in(references: Iterable[SecretReference]) -> Iterable[str]:

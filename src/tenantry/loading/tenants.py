@@ -11,7 +11,7 @@ from tenantry.errors import Problem, UnknownEndpointError
 from tenantry.loading.layers import endpoint_names, only_on_tenants
 from tenantry.loading.placeholders import filled
 from tenantry.loading.problems import found_by
-from tenantry.loading.values import Sited
+from tenantry.loading.values import AS_MAPPING, Sited
 from tenantry.settings import (
     Model,
     PoolSettings,
@@ -188,7 +188,7 @@ def _misshapen_endpoints(layer: Sited, path: str) -> Iterator[Problem]:
     path = f"{path}.endpoints"
     if not isinstance(endpoints, Sited):
         if endpoints is not None:
-            yield Problem("is not a mapping", path, layer.sites["endpoints"])
+            yield Problem("is not a mapping", path, layer.sites["endpoints"], AS_MAPPING)
         return
     for name, said in endpoints.items():
         where, site = f"{path}.{name}", endpoints.sites[name]
@@ -197,7 +197,7 @@ def _misshapen_endpoints(layer: Sited, path: str) -> Iterator[Problem]:
         if isinstance(said, Sited):
             yield from only_on_tenants(said, where)
         elif said is not None:
-            yield Problem("is not a mapping", where, site)
+            yield Problem("is not a mapping", where, site, AS_MAPPING)
 
 
 def _of_the_other_provider(

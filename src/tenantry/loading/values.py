@@ -25,6 +25,9 @@ def place_at(line: int, column: int) -> int:
     return line << _COLUMN_BITS | column
 
 
+AS_MAPPING = "write NAME: VALUE, a line each below it"  # what to do about what is none
+
+
 class Sited(dict[str, Any]):
     """A mapping of the configuration; `sites` has the place of each key, `site` its own."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from tenantry.loading.values import Sited
+from tenantry.loading.values import AS_MAPPING, Sited
 from tenantry.settings import Settings, TenantSettings
 from tenantry.settings.base import nearest
 
@@ -41,7 +41,7 @@ _REASONS = {
     "string_pattern_mismatch": "is not spelled as it has to be",
 }
 _SHAPES = {
-    "dict_type": "write NAME: VALUE, a line each below it",
+    "dict_type": AS_MAPPING,
     "tuple_type": "put it in brackets: [..., ...]",
     "datetime_type": "write it as 2026-01-31T12:00:00Z",
 }

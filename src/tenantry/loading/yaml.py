@@ -53,6 +53,8 @@ def read_yaml(
         return _Builder(file, problems, expand).build(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if mark is not None and mark.index >= len(text.rstrip()) and error.context_mark is not None:
+            mark = error.context_mark  # what was never closed begins there
         site = Site(file, mark.line + 1, mark.column + 1) if mark is not None else Site(file)
         said = " ".join(part for part in (error.context, error.problem) if part)
         problems.append(Problem(f"not YAML: {said}", site=site, hint=_syntax_hint(text, site)))

@@ -39,7 +39,7 @@ class LoginChoice(Model):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if len(self._said()) != 1:
-            message = "is exactly one of {ways}"
+            message = "has to be exactly one of {ways}"
             raise invalid(message, ways=", ".join(type(self).model_fields))
         return self
 

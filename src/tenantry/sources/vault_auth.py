@@ -60,7 +60,7 @@ class Jwt(Model):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.token is None) == (self.token_file is None):
-            message = "has exactly one of token, token_file"
+            message = "needs exactly one of token, token_file"
             raise invalid(message)
         return self
 
