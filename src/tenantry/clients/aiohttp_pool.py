@@ -43,7 +43,7 @@ class AiohttpPool(httpx.AsyncBaseTransport):
     def __init__(
         self, context: ssl.SSLContext, limits: httpx.Limits, proxy: httpx.Proxy | None
     ) -> None:
-        self._sdks: httpx.AsyncBaseTransport = aiohttp_transport()(
+        self._sdks: Any = aiohttp_transport()(
             verify=context, trust_env=False, client=partial(_session, context, limits, proxy)
         )
 
@@ -51,9 +51,11 @@ class AiohttpPool(httpx.AsyncBaseTransport):
         if isinstance(request.stream, httpx.ByteStream):
             request.read()  # else aiohttp sends a redirected request in chunks, an empty one too
         try:
-            return await self._sdks.handle_async_request(request)
+            response: httpx.Response = await self._sdks.handle_async_request(request)
         except (aiohttp.ClientResponseError, httpx.TransportError) as error:
             failure = _as_httpx(error)
+        else:
+            return response
         raise failure  # out here, where no other error is its context
 
     async def aclose(self) -> None:

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 
 from tenantry.clients.boundary import Boundary
-from tenantry.clients.connecting import seals_websockets
 from tenantry.clients.errors import in_request
 from tenantry.clients.gate import ADMIN_API_KEY, API_KEY, WEBHOOK_SECRET, Gate
 from tenantry.clients.webhooks import AsyncSealedWebhooks, SealedWebhooks
-from tenantry.clients.websockets import boundary_of
+from tenantry.clients.websockets import boundary_of, seals_websockets
 from tenantry.errors import CredentialUnavailableError
 
 # What the SDK calls "no key" when it copies an Azure client, and what stands for one here.

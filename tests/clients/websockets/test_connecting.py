@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
-from tenantry.clients.connecting import OPENING
+from tenantry.clients.websockets.connecting import OPENING
 
 if TYPE_CHECKING:
     from tests.clients.websockets.conftest import Keys, Line

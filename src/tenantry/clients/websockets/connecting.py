@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from openai import AsyncOpenAI
 
-from tenantry.clients.websockets import OPTIONS, Seal
+from tenantry.clients.websockets.seal import OPTIONS, Seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,12 +129,12 @@ def _opening_async(opens: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _connection(seal: Seal, *args: Any, **options: Any) -> object:
-    from tenantry.clients.handshakes import SealedConnection
+    from tenantry.clients.websockets.handshakes import SealedConnection
 
     return SealedConnection(seal, *args, **options)
 
 
 def _async_connection(seal: Seal, *args: Any, **options: Any) -> object:
-    from tenantry.clients.handshakes import AsyncSealedConnection
+    from tenantry.clients.websockets.handshakes import AsyncSealedConnection
 
     return AsyncSealedConnection(seal, *args, **options)

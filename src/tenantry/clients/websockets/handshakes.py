@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from websockets.uri import WebSocketURI
 
     from tenantry.clients.gate import Gate
-    from tenantry.clients.websockets import Seal
+    from tenantry.clients.websockets.seal import Seal
 
 ACCEPTED = 200  # what the gate is told of a handshake that succeeded
 

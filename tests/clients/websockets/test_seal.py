@@ -14,7 +14,7 @@ from websockets.uri import parse_proxy
 
 from tenantry import ConfigError, MissingExtraError, TenantBoundaryError
 from tenantry.clients.http import httpx
-from tenantry.clients.websockets import proxy_address
+from tenantry.clients.websockets.seal import proxy_address
 from tenantry.testing.proxy import ProxyServer
 
 if TYPE_CHECKING:
