@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tenantry.clients.errors import in_request
+from tenantry.clients.headers import unsendable
 from tenantry.clients.http import httpx
 from tenantry.errors import CredentialUnavailableError, TenantBoundaryError, TenantryError
 from tenantry.events import EventStream, RequestReplayed
@@ -162,6 +163,7 @@ class Gate(httpx.Auth):
         if boundary is None:
             return
         reason = boundary.objection(request.url) or boundary.foreign_host(request)
+        reason = reason or unsendable(request)
         if reason:
             raise self.refusal(reason)
 
