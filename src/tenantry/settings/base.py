@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST = 1e12  # seconds; what is longer is a slip, and a whole number may not fit into a float
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+# RFC 3986, section 2, and braces: `{tenant}` is filled in later, or was.
+_SPELLED = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%{}-]+")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 
 
@@ -80,6 +82,9 @@ def _has_host(value: object, *schemes: str) -> bool:
             " leave it out"
         )
         raise invalid(message)
+    if known and not _SPELLED.fullmatch(value):
+        message = "has a character that stands in no URL as it is sent"
+        raise invalid(message, hint="write the host as xn--..., and other characters as %XX")
     return known
 
 

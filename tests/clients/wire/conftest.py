@@ -19,14 +19,14 @@ from openai import AsyncOpenAI, OpenAI
 from tenantry import ClientRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
     from pathlib import Path
 
     from tests.clients.conftest import Kind
 
 Client: TypeAlias = OpenAI | AsyncOpenAI
 
-PATIENCE = 5.0  # seconds after which a message that is not whole is kept as it came
+PATIENCE = 1.0  # seconds after which a message that is not whole is kept as it came
 BOUNDARY = re.compile(rb"boundary=([0-9a-f]+)")
 CHUNK = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 SAID = {"index": 0, "delta": {"content": "hello"}, "finish_reason": None}
@@ -133,7 +133,7 @@ class _Line(socketserver.StreamRequestHandler):
         streamed = b"multipart" not in head and b'"stream":true' in body.replace(b" ", b"")
         kind, text = ("text/event-stream", EVENTS) if streamed else ("application/json", ANSWER)
         lines = (
-            "HTTP/1.1 200 OK",
+            "HTTP/1.1 403 Forbidden" if head.startswith(b"CONNECT") else "HTTP/1.1 200 OK",
             f"content-type: {kind}",
             f"content-length: {len(text)}",
             "set-cookie: session=of-another; Path=/",
@@ -142,7 +142,7 @@ class _Line(socketserver.StreamRequestHandler):
 
 
 @contextlib.contextmanager
-def listening_tap() -> Iterator[Tap]:
+def listening_tap() -> Generator[Tap, None, None]:
     with Tap() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
