@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tenantry.refresher import Refresher
     from tenantry.secret import Document
 
+NO_BACKOFF = Backoff()
 FLIGHT_LIMIT = 60.0  # seconds; a flight that takes longer is given up, its thread is not waited for
 
 
@@ -69,7 +70,7 @@ class Keeper:
         self.holding = Holding()
         self.in_use = False
         self.error: SourceError | None = None
-        self.backoff = Backoff()
+        self.backoff = NO_BACKOFF
         self._fetch = fetch
         self._refresher = refresher
         self._lane = lane
@@ -92,6 +93,11 @@ class Keeper:
     def held(self) -> Held | None:
         """What serves."""
         return self.holding.held
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was fetched, failed or is on its way."""
+        return self.holding.newest is None and self._flight is None and self.error is None
 
     def freshness(self) -> Freshness:
         return self.holding.freshness(self.clock())
@@ -352,7 +358,7 @@ class Keeper:
                 note(flight.tenant, now)
             elif changed:
                 self._paces.reset()
-            self.error, self.backoff, self.in_use = None, Backoff(), False
+            self.error, self.backoff, self.in_use = None, NO_BACKOFF, False
         self._refresher.schedule.at(fresh.limits.soft, self)
         return Change(fresh, before if changed else None)
 

@@ -15,7 +15,7 @@ from tenantry.keeper import Keeper
 from tenantry.refresher import Refresher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable
+    from collections.abc import Collection, Hashable, Iterable
 
     from tenantry.breaker import Breaker
     from tenantry.flight import Change, Fetch
@@ -82,16 +82,15 @@ class Keyring:
                     self._refresher,
                     lane or name,
                     policy,
-                    on_change=self._reporter(name, tenant),
+                    on_change=functools.partial(_report, self._events, name, tenant),
                     breaker=breaker,
                 )
                 self._kept[source, locator] = _Kept(keeper, {tenant: policy})
                 return keeper
             before = kept.needs.get(tenant)
-            if before == policy:
-                return kept.keeper
-            kept.needs[tenant] = policy if before is None else before.tightened(policy)
-            kept.keeper.obey(_smallest(kept.needs.values()))
+            if before != policy:
+                kept.needs[tenant] = policy if before is None else before.tightened(policy)
+                kept.keeper.obey(kept.keeper.policy.tightened(policy))
             return kept.keeper
 
     def release(self, tenant: str, places: Iterable[Place]) -> None:
@@ -100,9 +99,7 @@ class Keyring:
             for place in places:
                 kept = self._kept.get(place)
                 if kept is not None:
-                    kept.needs.pop(tenant, None)
-                    if kept.needs:
-                        kept.keeper.obey(_smallest(kept.needs.values()))
+                    _relax(kept, kept.needs.pop(tenant, None))
 
     def drop_unneeded(self, places: Iterable[Place]) -> list[Keeper]:
         """Let go of the documents that nobody needs, and return their keepers.
@@ -117,6 +114,13 @@ class Keyring:
             ]
             return [self._kept.pop(place).keeper for place in unneeded]
 
+    def drop_empty(self, places: Iterable[Place]) -> None:
+        """Let go of documents that were never fetched; who comes later finds a new keeper."""
+        with self._lock:
+            for place in places:
+                if place in self._kept and self._kept[place].keeper.empty:
+                    del self._kept[place]
+
     def drop_sources(self, gone: Collection[Hashable]) -> None:
         """Let go of all documents of some sources."""
         with self._lock:
@@ -130,18 +134,17 @@ class Keyring:
     def close(self) -> None:
         self._refresher.close()
 
-    def _reporter(self, source: str, tenant: str) -> Callable[[Change], None]:
-        events = self._events
 
-        def report(change: Change) -> None:
-            if events.wanted and (event := _event(change, source, tenant)) is not None:
-                events.publish(event)
-
-        return report
+def _report(events: EventStream, source: str, tenant: str, change: Change) -> None:
+    if events.wanted and (event := _event(change, source, tenant)) is not None:
+        events.publish(event)
 
 
-def _smallest(policies: Iterable[RefreshPolicy]) -> RefreshPolicy:
-    return functools.reduce(RefreshPolicy.tightened, policies)
+def _relax(kept: _Kept, released: RefreshPolicy | None) -> None:
+    """Let a keeper obey only those who still need it."""
+    if released is None or not kept.needs or released == next(iter(kept.needs.values())):
+        return  # mostly all have the same limits, and there may be thousands
+    kept.keeper.obey(functools.reduce(RefreshPolicy.tightened, set(kept.needs.values())))
 
 
 def _event(change: Change, source: str, tenant: str) -> Event | None:

@@ -52,7 +52,11 @@ class ClientRegistry(Operations):
     ) -> None:
         sockets = Sockets(secrets.schedule, limits.max_sockets)
         clients = BuiltClients(
-            events, secrets.schedule, idle_after=limits.idle_after, limit=limits.max_clients
+            events,
+            secrets.schedule,
+            evicted=lambda clients: secrets.let_go(clients.tenant, clients.settings),
+            idle_after=limits.idle_after,
+            limit=limits.max_clients,
         )
         reloader = Reloader(read, catalog, secrets, clients, sockets, events, limits=limits)
         super().__init__(catalog, secrets, clients, reloader, events)

@@ -143,7 +143,10 @@ def test_idle_sockets_go_with_their_clients(estate: Estate, patient: Patient) ->
 def alone(estate: Estate, clock: Clock) -> tuple[BuiltClients, Book]:
     """Built clients that nobody calls but the test."""
     book: Any = Book()
-    return BuiltClients(estate.registry._events, book, idle_after=60, limit=10), book
+    made = BuiltClients(
+        estate.registry._events, book, evicted=lambda _: None, idle_after=60, limit=10
+    )
+    return made, book
 
 
 def of(estate: Estate, name: str) -> EndpointClients:

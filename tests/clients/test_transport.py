@@ -277,7 +277,7 @@ def test_a_fork_before_the_first_request_parks_nothing(registry: ClientRegistry)
     """A client that has no sockets yet has none to park."""
     for client in (registry.client("acme"), registry.async_client("acme")):
         pools(client).after_fork()
-        assert [] == pools(client)._parked
+        assert () == pools(client)._parked
 
 
 def test_what_is_in_flight_in_the_parent_is_not_in_the_child(patient: Patient) -> None:
@@ -317,7 +317,7 @@ async def test_pools_in_use_are_known_when_they_are_retired(patient: Patient, sy
             await read(stream)
         await settled(client.models.list())
         pools(client).retire()
-        assert ([], []) == (list(pools(client).users()), pools(client)._retired)
+        assert ([], ()) == (list(pools(client).users()), pools(client)._retired)
 
 
 @pytest.mark.parametrize(("sync", "http"), [(True, "auto"), (False, "httpx"), (False, "aiohttp")])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
+
+from tenantry.clients.http import parsed
 
 if TYPE_CHECKING:
     from tenantry.clients.http import httpx
@@ -28,6 +31,12 @@ class Boundary:
     @classmethod
     def of(cls, url: httpx.URL) -> Boundary:
         return cls(url.scheme, url.host, _port(url), _path(url).rstrip("/") + "/")
+
+    @classmethod
+    @functools.lru_cache(maxsize=1024)
+    def at(cls, address: str) -> Boundary:
+        """Return the boundary of an address; tenants share many."""
+        return cls.of(parsed(address))
 
     def __str__(self) -> str:
         port = "" if self.port == _DEFAULT_PORTS.get(self.scheme) else f":{self.port}"

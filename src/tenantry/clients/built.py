@@ -37,6 +37,7 @@ class BuiltClients:
 
     Args:
         schedule: what calls `due` in time.
+        evicted: is told what was evicted.
         idle_after: seconds without a request after which clients are evicted; None is never.
         limit: endpoints with clients at most; above it the longest idle are evicted.
     """
@@ -46,9 +47,11 @@ class BuiltClients:
         events: EventStream,
         schedule: Schedule,
         *,
+        evicted: Callable[[EndpointClients], None],
         idle_after: float | None,
         limit: int,
     ) -> None:
+        self._evicted = evicted
         self._idle_after = idle_after
         self.limit = limit
         self.pool: Pool[Key, EndpointClients] = Pool()
@@ -119,6 +122,7 @@ class BuiltClients:
             event = ClientEvicted(clients.tenant, clients.endpoint, kind, reason)
             self._events.publish(event)
         clients.release()
+        self._evicted(clients)
 
     def evict_tenant(self, tenant: str, reason: str) -> None:
         for clients in self.of(tenant):

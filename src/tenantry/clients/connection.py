@@ -46,7 +46,8 @@ class Connection:
         self.credentials = tuple(self._fetched.values())
         self.limits = limits(settings.pool)
         certificate = settings.tls.certificate
-        self._files = [file for file in (settings.tls.ca, certificate) if isinstance(file, Path)]
+        files = (settings.tls.ca, certificate)
+        self._files = tuple(file for file in files if isinstance(file, Path))
         self._stamps: tuple[tuple[int, ...], ...] = ()
         self._next_look = float("-inf")
         self._clock = clock

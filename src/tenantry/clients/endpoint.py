@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from tenantry.clients.boundary import Boundary
 from tenantry.clients.connection import Connection
 from tenantry.clients.gate import ADMIN_API_KEY, API_KEY, HEADERS, QUERY, Gate, Slot
-from tenantry.clients.http import httpx
 from tenantry.clients.options import azure_arguments, openai_arguments
 from tenantry.clients.sealed import (
     SealedAsyncAzureOpenAI,
@@ -65,7 +64,7 @@ class EndpointClients:
         )
         address = settings.azure_endpoint or settings.base_url
         if address is not None:
-            self.gate.boundary = Boundary.of(httpx.URL(address))
+            self.gate.boundary = Boundary.at(address)
         self._events = events
         self._sockets = sockets
         self._connection = Connection(settings, credentials)

@@ -316,11 +316,11 @@ def _by_header(slots: Mapping[str, Slot]) -> dict[str, dict[str, Slot]]:
     stands in it must not have the tenant's key put there.
     """
     keys = {name: slots[name] for name in (API_KEY, ADMIN_API_KEY) if name in slots}
-    found = {name: keys.copy() for name in CREDENTIAL_HEADERS}
+    found = dict.fromkeys(CREDENTIAL_HEADERS, keys)
     for placeholder, slot in slots.items():
         if placeholder.startswith(HEADERS):
             name = placeholder.removeprefix(HEADERS).casefold()
-            found.setdefault(name, {})[placeholder] = slot
+            found[name] = {**found.get(name, {}), placeholder: slot}
     return found
 
 

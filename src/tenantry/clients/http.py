@@ -50,6 +50,7 @@ __all__ = [
     "contexts",
     "httpx",
     "limits",
+    "parsed",
     "ssl_context",
     "timeout",
 ]
@@ -124,16 +125,40 @@ def _built(trust: _Trust) -> ssl.SSLContext:
     return context
 
 
+@functools.lru_cache(maxsize=1024)
+def parsed(address: str) -> httpx.URL:
+    """Return an address as the SDK keeps it, with a slash at its end; tenants share many.
+
+    The SDK would parse it twice for each client, which is a third of what building one takes.
+    """
+    url = httpx.URL(address)
+    if url.raw_path.endswith(b"/"):
+        return url
+    return url.copy_with(raw_path=url.raw_path + b"/")
+
+
 def limits(pool: PoolSettings) -> httpx.Limits:
     """Return connection limits: the SDK's, except for what the tenant says."""
-    default = openai.DEFAULT_CONNECTION_LIMITS
-    said: dict[str, Any] = pool.model_dump(exclude_unset=True)
+    default, said = openai.DEFAULT_CONNECTION_LIMITS, pool.model_fields_set
+    return _limits(
+        **{
+            name: getattr(pool if name in said else default, name)
+            for name in type(pool).model_fields
+        }
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _limits(
+    max_connections: int | None,
+    max_keepalive_connections: int | None,
+    keepalive_expiry: float | None,
+) -> httpx.Limits:
+    """Make limits; thousands of tenants have equal ones, and share them."""
     return httpx.Limits(
-        max_connections=said.get("max_connections", default.max_connections),
-        max_keepalive_connections=said.get(
-            "max_keepalive_connections", default.max_keepalive_connections
-        ),
-        keepalive_expiry=said.get("keepalive_expiry", default.keepalive_expiry),
+        max_connections=max_connections,
+        max_keepalive_connections=max_keepalive_connections,
+        keepalive_expiry=keepalive_expiry,
     )
 
 

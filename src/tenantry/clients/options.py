@@ -10,7 +10,7 @@ from openai import OpenAI
 from typing_extensions import TypedDict
 
 from tenantry.clients.gate import ADMIN_API_KEY, HEADERS, QUERY, WEBHOOK_SECRET
-from tenantry.clients.http import timeout
+from tenantry.clients.http import parsed, timeout
 from tenantry.clients.sealed import NO_KEY
 from tenantry.errors import OptionNotAllowedError, UnsupportedSettingError
 from tenantry.settings import SecretReference
@@ -71,7 +71,7 @@ def openai_arguments(settings: TenantSettings, gate: Gate, ask: object) -> dict[
     if settings.data_residency is not None:
         arguments["data_residency"] = settings.data_residency
     else:
-        arguments["base_url"] = settings.base_url or OPENAI_BASE_URL
+        arguments["base_url"] = parsed(settings.base_url or OPENAI_BASE_URL)
     return _supported(arguments, gate.tenant)
 
 

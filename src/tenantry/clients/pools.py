@@ -145,6 +145,7 @@ class LoopPool(OpenPool):
         self.loop = asyncio.get_running_loop()
         self._guard = self._until_closed()
         self._guarded = True
+        self._ended = False  # with its loop
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -159,11 +160,15 @@ class LoopPool(OpenPool):
         """Start to close on the pool's own loop, without waiting."""
         # A loop that has ended has closed its pool itself.
         with contextlib.suppress(RuntimeError):
-            self.loop.call_soon_threadsafe(self._close_soon)
+            self.loop.call_soon_threadsafe(self._close_unless_ended)
 
     async def aclose(self) -> None:
         """Close and wait for it; runs on the pool's own loop."""
         await asyncio.shield(self._close_soon())
+
+    def _close_unless_ended(self) -> None:
+        if not self._ended:  # a task that a loop gets in its last turns would never run
+            self._close_soon()
 
     def _close_soon(self) -> asyncio.Task[None]:
         if self._task is None or self._task.done():
@@ -173,17 +178,26 @@ class LoopPool(OpenPool):
         return self._task
 
     async def _close_all(self) -> None:
-        await self._guard.aclose()
-        # What a request opened while the others were being closed.
         await to_the_end(self.transport.aclose())
+        if self._guarded:
+            self._guarded = False
+            _closing.discard(self)
+            await self._guard.aclose()
 
     async def _until_closed(self) -> AsyncGenerator[None, None]:
         try:
             yield
         finally:
-            self._guarded = False
-            _closing.discard(self)
-            await to_the_end(self.transport.aclose())
+            if self._guarded:  # the loop ends, and waits for this alone
+                self._guarded, self._ended = False, True
+                _closing.discard(self)
+                await to_the_end(self._rest())
+
+    async def _rest(self) -> None:
+        """Close what is open, or wait for the task that does."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+        await self.transport.aclose()
 
 
 # Those whose closing is on its way: a loop that ends before it began leaves it to the guard.

@@ -57,6 +57,12 @@ class Sealed:
         """The name of the tenant whose client this is."""
         return self.gate.tenant
 
+    @property
+    def user_agent(self) -> str:
+        """What the SDK's own class says of itself, so that a service sees no other client."""
+        said: str = super().user_agent  # type: ignore[misc]
+        return said.removeprefix("Sealed")
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} tenant={self.tenant!r} {self.gate.boundary}>"
 
@@ -179,7 +185,7 @@ def _refuse_credentials(gate: Gate, options: dict[str, Any]) -> None:
     asks = (gate.ask, gate.aask)
     key = options.get("api_key")
     foreign = {
-        "api_key": key is not None and key not in _KEYS and key not in asks,
+        "api_key": key is not None and key not in (*_KEYS, *asks),
         "admin_api_key": options.get("admin_api_key") not in (None, ADMIN_API_KEY),
         "azure_ad_token": options.get("azure_ad_token") is not None,
         "azure_ad_token_provider": options.get("azure_ad_token_provider") not in (None, *asks),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import weakref
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
@@ -41,10 +40,12 @@ class SealedHttpClient(BaseClient):
         super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
         self.gate = gate
         self.connections = transport
-        _retire_when_unused(self, transport)
 
     def close(self) -> None:
         """Do nothing: other clones go on using the connections."""
+
+    def __del__(self) -> None:
+        _retire(self)
 
 
 class AsyncSealedHttpClient(BaseAsyncClient):
@@ -56,15 +57,19 @@ class AsyncSealedHttpClient(BaseAsyncClient):
         super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
         self.gate = gate
         self.connections = transport
-        _retire_when_unused(self, transport)
 
     async def aclose(self) -> None:
         """Do nothing: other clones go on using the connections."""
 
+    def __del__(self) -> None:
+        _retire(self)
 
-def _retire_when_unused(http: object, transport: SyncTransport | AsyncTransport) -> None:
-    """Close the connections once nobody holds a client that could use them."""
-    weakref.finalize(http, transport.retire).atexit = False
+
+def _retire(http: SealedHttpClient | AsyncSealedHttpClient) -> None:
+    """Close the connections: nobody holds a client that could use them."""
+    connections = getattr(http, "connections", None)
+    if connections is not None:
+        connections.retire()
 
 
 def _no_cookies() -> CookieJar:
@@ -79,9 +84,9 @@ class SyncTransport(httpx.BaseTransport):
         self._gate = gate
         self.connection = connection
         self._sockets = sockets
-        self._parked: list[ThreadPool] = []
+        self._parked: tuple[ThreadPool, ...] = ()
         self._pool: ThreadPool | None = None
-        self._retired: list[ThreadPool] = []  # and in use, or lately were
+        self._retired: tuple[ThreadPool, ...] = ()  # and in use, or lately were
         # Guards _pool and _retired; a client that is collected in here may take it again.
         self._lock = threading.RLock()
         survives_fork(self)
@@ -90,8 +95,8 @@ class SyncTransport(httpx.BaseTransport):
         """Leave the parent's sockets alone: closing them here would end its conversations."""
         self._lock = threading.RLock()
         self._gate.in_flight.clear()
-        self._parked += self._known()
-        self._pool, self._retired = None, []
+        self._parked += (*self._known(),)
+        self._pool, self._retired = None, ()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self._gate.check_hop(request)
@@ -162,7 +167,7 @@ class SyncTransport(httpx.BaseTransport):
     def _forget(self, pool: OpenPool) -> None:
         with self._lock:
             if self._pool is pool:
-                self._retired = [each for each in self._known() if each.users]
+                self._retired = tuple(each for each in self._known() if each.users)
                 self._pool = None
 
 
@@ -176,9 +181,9 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._gate = gate
         self.connection = connection
         self._sockets = sockets
-        self._parked: list[LoopPool] = []
+        self._parked: tuple[LoopPool, ...] = ()
         self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
-        self._retired: list[LoopPool] = []  # and in use, or lately were
+        self._retired: tuple[LoopPool, ...] = ()  # and in use, or lately were
         self._lock = threading.RLock()  # guards _pools and _retired
         survives_fork(self)
 
@@ -186,8 +191,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         """Leave the parent's sockets alone; see `SyncTransport`."""
         self._lock = threading.RLock()
         self._gate.in_flight.clear()
-        self._parked += self._known()
-        self._pools, self._retired = {}, []
+        self._parked += (*self._known(),)
+        self._pools, self._retired = {}, ()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self._gate.check_hop(request)
@@ -271,7 +276,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             for loop, each in list(self._pools.items()):
                 if each is pool:
                     kept = (*self._retired, each)
-                    self._retired = [one for one in kept if one.users and not one.abandoned]
+                    self._retired = tuple(one for one in kept if one.users and not one.abandoned)
                     self._pools.pop(loop, None)
 
     def _drop_closed_loops(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import difflib
 import re
 from typing import TYPE_CHECKING, Annotated, Literal, LiteralString, TypeAlias
@@ -136,10 +137,14 @@ class RefreshSettings(Model):
     )
 
     def policy(self) -> RefreshPolicy:
-        return RefreshPolicy(
+        return _policy(
             self.every,
             self.max_stale,
             self.overlap,
             self.wait,
             drop_removed=self.on_removed == "drop",
         )
+
+
+# Thousands of documents have equal limits, and share them.
+_policy = functools.lru_cache(maxsize=256)(RefreshPolicy)

@@ -40,6 +40,11 @@ def boundary_of(boundary: Boundary, websocket_base_url: httpx.URL | str | None) 
     """Return where the WebSockets of a tenant may go, whose requests may go to `boundary`."""
     if websocket_base_url is not None:
         return Boundary.of(_socket_url(httpx.URL(str(websocket_base_url))))
+    return _of_sockets(boundary)
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_sockets(boundary: Boundary) -> Boundary:
     return replace(boundary, scheme=_SOCKET_SCHEMES[boundary.scheme])
 
 

@@ -1,0 +1,206 @@
+"""What do ten thousand built clients cost, and what is left of them once they are idle?
+
+Each scenario runs in a process of its own: what is counted is what its resident memory grew by, and
+how many blocks Python has allocated. Times are CPU times, told as a share of what the SDK's own
+constructor takes for one client in the same process.
+
+    make bench-clients
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openai
+
+from tenantry import ClientRegistry
+from tenantry.testing import OpenAIServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TENANTS = 10_000
+HOT = 100
+NAIVE = 30  # the SDK's own clients, for comparison
+KIB_EACH = 12.0
+SHARE = 0.01
+BACK = 0.10
+IDLE_AFTER = 1.0  # seconds
+LIMIT = 60.0  # seconds after which what does not happen fails
+KINDS = {"sync": ("client",), "both": ("client", "async_client")}
+
+
+# -- in a process of its own ----------------------------------------------------------------------
+
+
+def kib() -> float:
+    """Return the resident memory of this process."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1024
+
+
+def blocks() -> int:
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
+def opened(tenants: int, base_url: str) -> ClientRegistry:
+    said = {
+        f"tenant-{number:05}": {"api_key": {"env": f"KEY_{number}"}, "organization": f"o-{number}"}
+        for number in range(tenants)
+    }
+    config: dict[str, Any] = {
+        "registry": {"idle_after": None, "max_clients": tenants, "warm": "none"},
+        "defaults": {"base_url": base_url},
+        "tenants": said,
+    }
+    return ClientRegistry.open(config, environ={f"KEY_{n}": f"sk-{n}" for n in range(tenants)})
+
+
+def seconds(call: Callable[[], object]) -> float:
+    began = time.process_time()
+    call()
+    return time.process_time() - began
+
+
+def build(registry: ClientRegistry, kinds: tuple[str, ...]) -> None:
+    for name in registry.tenants:
+        for kind in kinds:
+            getattr(registry, kind)(name)
+
+
+def naive() -> dict[str, float]:
+    """Build the SDK's own clients, and keep them while they are counted."""
+    openai.OpenAI(api_key="sk-naive")  # what only the first one costs
+    before, clients = kib(), list[openai.OpenAI]()
+    took = seconds(lambda: clients.extend(openai.OpenAI(api_key="sk-naive") for _ in range(NAIVE)))
+    return {"seconds": took / NAIVE, "kib": (kib() - before) / NAIVE}
+
+
+def built(tenants: int, kind: str) -> dict[str, float]:
+    """Build clients of all tenants twice, beside the SDK's own."""
+    beside = naive()
+    # At first without the garbage collector, which looks at all that the process holds.
+    gc.disable()
+    with opened(tenants, "https://api.openai.com/v1") as registry:
+        alone = seconds(lambda: build(registry, KINDS[kind])) / tenants
+    gc.enable()
+    del registry
+    with opened(tenants, "https://api.openai.com/v1") as registry:
+        before, blocks_before = kib(), blocks()
+        took = seconds(lambda: build(registry, KINDS[kind])) / tenants
+        return {
+            "kib": (kib() - before) / tenants,
+            "blocks": (blocks() - blocks_before) / tenants,
+            "seconds": took,
+            "seconds alone": alone,
+            "naive seconds": beside["seconds"],
+            "naive kib": beside["kib"],
+        }
+
+
+def evicted(tenants: int) -> dict[str, float]:
+    """Build all, and use a hundred until the others were evicted."""
+    names = [f"tenant-{number:05}" for number in range(HOT)]
+    with (
+        OpenAIServer(accept_any=True, record=False) as server,
+        opened(tenants, server.base_url) as registry,
+    ):
+        clients = registry._clients  # noqa: SLF001  # nobody else has to count them
+        use(registry, names)
+        found = noted("before")  # those in use are a part of it
+        build(registry, ("client",))
+        found |= noted("top")
+        clients.idle_after = IDLE_AFTER  # as a reload would
+        end = time.monotonic() + LIMIT
+        while (left := len(clients.built())) > HOT:
+            if time.monotonic() > end:
+                message = f"{left} clients are left"
+                raise TimeoutError(message)
+            use(registry, names)
+        return found | noted("after")
+
+
+def noted(when: str) -> dict[str, float]:
+    return {f"KiB {when}": kib(), f"blocks {when}": blocks()}
+
+
+def use(registry: ClientRegistry, names: list[str]) -> None:
+    for name in names:
+        registry.client(name).models.list()
+
+
+# -- all of it ------------------------------------------------------------------------------------
+
+
+def measured(scenario: str, tenants: int) -> dict[str, float]:
+    command = [sys.executable, __file__, "--only", scenario, "--tenants", str(tenants)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def row(what: str, value: str, target: str = "", part: float = math.nan) -> None:
+    """Print a line; `part` is how much of its target was used up."""
+    verdict = "" if math.isnan(part) else "met" if part < 1 else "MISSED"
+    print(f"{what:44} {value:>14} {target:>12} {verdict:>8}")
+
+
+def table(tenants: int) -> None:
+    print(f"{tenants} tenants, openai {openai.__version__}, Python {sys.version.split()[0]}\n")
+    print(f"{'':44} {'measured':>14} {'target':>12}")
+    for kind in KINDS:
+        tell_built(kind, measured(kind, tenants))
+    tell_evicted(measured("evicted", tenants))
+
+
+def tell_built(kind: str, found: dict[str, float]) -> None:
+    most, share = KIB_EACH * len(KINDS[kind]), SHARE * len(KINDS[kind])
+    row(
+        f"a tenant's clients, {kind}",
+        f"{found['kib']:.1f} KiB",
+        f"{most:g} KiB",
+        found["kib"] / most,
+    )
+    row("  the SDK's own client", f"{found['naive kib']:.0f} KiB")
+    row("  blocks that Python has allocated", f"{found['blocks']:.0f}")
+    for what, key in (("", "seconds"), (", collector off", "seconds alone")):
+        part = found[key] / found["naive seconds"]
+        row(f"building, of the SDK's own{what}", f"{part:.2%}", f"{share:.0%}", part / share)
+        row("  a tenant's clients", f"{found[key] * 1e6:.0f} us")
+    print()
+
+
+def tell_evicted(found: dict[str, float]) -> None:
+    for unit in ("KiB", "blocks"):
+        before, top, after = (found[f"{unit} {when}"] for when in ("before", "top", "after"))
+        row(f"{HOT} in use, {unit}", f"{before:.0f}")
+        row(f"all built, {unit}", f"{top:.0f}")
+        left = after / before - 1
+        row(f"all but {HOT} evicted, {unit}", f"{left:+.1%}", f"{BACK:+.0%}", left / BACK)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tenants", type=int, default=TENANTS)
+    parser.add_argument("--only", choices=[*KINDS, "evicted"], help="one, as JSON")
+    said = parser.parse_args()
+    if said.only is None:
+        table(said.tenants)
+    else:
+        found = evicted(said.tenants) if said.only == "evicted" else built(said.tenants, said.only)
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
