@@ -44,6 +44,11 @@ class Operations:
         self._listeners: list[OnSignal] = []
         self._samples: tuple[int, Mapping[str, Credential]] = (0, {})  # of a catalog's revision
 
+    @property
+    def closed(self) -> bool:
+        """Whether the registry was closed: it hands out nothing any more."""
+        return self._closed
+
     # -- knowing ----------------------------------------------------------------------------------
 
     @property

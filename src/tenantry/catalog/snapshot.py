@@ -6,7 +6,7 @@ import difflib
 import threading
 from collections import deque
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tenantry.catalog.base import CatalogChange
 from tenantry.errors import TenantQuarantinedError, UnknownTenantError
@@ -91,6 +91,10 @@ class SnapshotCatalog:
         self._changes: deque[tuple[int, frozenset[str]]] = deque(maxlen=CHANGES_KEPT)
         self.after_fork()
         survives_fork(self)
+
+    def __deepcopy__(self, memo: object) -> Self:
+        # Containers copy what they are given; a catalog is shared, not copied.
+        return self
 
     def after_fork(self) -> None:
         """Take a new lock: the thread that may have held the old one is gone."""
