@@ -7,7 +7,7 @@ BETWEEN := 2.54.0 3.4.0
 # PIP_ARGS is for whoever needs another index, a proxy or a cache.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: help demo test test-newest test-oldest test-versions stress outage bench-configuration bench-clients check format constraints clean
+.PHONY: help demo test test-newest test-oldest test-versions stress outage bench-configuration bench-clients bench-injection check format constraints clean
 
 # Virtual environments are kept, although nobody names them as a goal.
 .SECONDARY:
@@ -59,6 +59,9 @@ bench-configuration: $(VENV)/.installed ## How long do ten thousand tenants take
 
 bench-clients: $(VENV)/.installed ## What do ten thousand built clients take?
 	@$(BIN)/python benchmarks/clients.py $(BENCH_ARGS)
+
+bench-injection: $(VENV)/.installed ## What does an injected client cost an endpoint?
+	@$(BIN)/python benchmarks/injection.py $(BENCH_ARGS)
 
 check: $(VENV)/.installed ## Lint, types and the floors of the house
 	@$(BIN)/ruff format --check .
