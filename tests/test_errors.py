@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from tenantry.errors import (
@@ -26,82 +28,89 @@ from tenantry.errors import (
 )
 
 
-@pytest.mark.parametrize(
-    ("error", "text"),
-    [
-        (TenantryError("as it was said"), "as it was said"),
+WORDED = [
+    (TenantryError("as it was said"), "as it was said"),
+    (
+        MissingExtraError("postgres", needed_for="PostgreSQL catalogs"),
+        "PostgreSQL catalogs need more packages: pip install 'tenantry[postgres]'",
+    ),
+    (
+        NoCurrentTenantError(),
         (
-            MissingExtraError("postgres", needed_for="PostgreSQL catalogs"),
-            "PostgreSQL catalogs need more packages: pip install 'tenantry[postgres]'",
+            "no tenant was named and none is current: pass its name, client('acme'), or enter"
+            " `with use_tenant('acme'):` in this task or thread first"
         ),
+    ),
+    (
+        OptionNotAllowedError("api_key", allowed=("timeout", "project"), reason="is a secret"),
+        "option 'api_key' is a secret; allowed are: timeout, project",
+    ),
+    (
+        RegistryClosedError(),
+        "this registry is closed: open a new one with ClientRegistry.open(...)",
+    ),
+    (UnknownTenantError("acne"), "unknown tenant 'acne': it is not in the catalog"),
+    (
+        UnknownTenantError("acne", ("acme",)),
+        "unknown tenant 'acne': did you mean 'acme'?",
+    ),
+    (
+        UnknownTenantError("acne", ("acme", "aone")),
+        "unknown tenant 'acne': did you mean 'acme' or 'aone'?",
+    ),
+    (
+        UnknownEndpointError("acme", "us", ()),
+        "tenant 'acme' has no endpoint 'us': it has none",
+    ),
+    (
+        UnknownEndpointError("acme", "us", ("eu", "uk")),
+        "tenant 'acme' has no endpoint 'us': it has eu, uk",
+    ),
+    (
+        UnsupportedSettingError("acme", setting="data_residency", needs="openai>=3.3"),
+        "tenant 'acme' says data_residency: pip install 'openai>=3.3'",
+    ),
+    (
+        TenantDisabledError("acme"),
+        "tenant 'acme' is disabled: its configuration says `enabled: false`",
+    ),
+    (
+        TenantQuarantinedError("acme", (Problem("is missing", "tenants.acme.api_key"),)),
         (
-            NoCurrentTenantError(),
-            (
-                "no tenant was named and none is current: pass its name, client('acme'), or enter"
-                " `with use_tenant('acme'):` in this task or thread first"
-            ),
+            "tenant 'acme' is quarantined until its configuration is mended:\n"
+            "tenants.acme.api_key: is missing"
         ),
-        (
-            OptionNotAllowedError("api_key", allowed=("timeout", "project"), reason="is a secret"),
-            "option 'api_key' is a secret; allowed are: timeout, project",
+    ),
+    (
+        TenantNotLoadedError("acme"),
+        "tenant 'acme' is not loaded: await registry.aload('acme') first",
+    ),
+    (
+        TenantBoundaryError("acme", boundary="https://a.example", reason="a redirect leaves"),
+        "tenant 'acme' may only speak to https://a.example: a redirect leaves",
+    ),
+    (
+        CredentialUnavailableError(
+            "acme", reference="vault tenants/acme", reason="is sealed", retry_after=4.6
         ),
-        (
-            RegistryClosedError(),
-            "this registry is closed: open a new one with ClientRegistry.open(...)",
-        ),
-        (UnknownTenantError("acne"), "unknown tenant 'acne': it is not in the catalog"),
-        (
-            UnknownTenantError("acne", ("acme",)),
-            "unknown tenant 'acne': did you mean 'acme'?",
-        ),
-        (
-            UnknownTenantError("acne", ("acme", "aone")),
-            "unknown tenant 'acne': did you mean 'acme' or 'aone'?",
-        ),
-        (
-            UnknownEndpointError("acme", "us", ()),
-            "tenant 'acme' has no endpoint 'us': it has none",
-        ),
-        (
-            UnknownEndpointError("acme", "us", ("eu", "uk")),
-            "tenant 'acme' has no endpoint 'us': it has eu, uk",
-        ),
-        (
-            UnsupportedSettingError("acme", setting="data_residency", needs="openai>=3.3"),
-            "tenant 'acme' says data_residency: pip install 'openai>=3.3'",
-        ),
-        (
-            TenantDisabledError("acme"),
-            "tenant 'acme' is disabled: its configuration says `enabled: false`",
-        ),
-        (
-            TenantQuarantinedError("acme", (Problem("is missing", "tenants.acme.api_key"),)),
-            (
-                "tenant 'acme' is quarantined until its configuration is mended:\n"
-                "tenants.acme.api_key: is missing"
-            ),
-        ),
-        (
-            TenantNotLoadedError("acme"),
-            "tenant 'acme' is not loaded: await registry.aload('acme') first",
-        ),
-        (
-            TenantBoundaryError("acme", boundary="https://a.example", reason="a redirect leaves"),
-            "tenant 'acme' may only speak to https://a.example: a redirect leaves",
-        ),
-        (
-            CredentialUnavailableError(
-                "acme", reference="vault tenants/acme", reason="is sealed", retry_after=4.6
-            ),
-            "no credential for tenant 'acme': vault tenants/acme: is sealed (next attempt in 5 s)",
-        ),
-        (SourceError("is sealed"), "is sealed"),
-        (SourceError("is sealed", hint="unseal it"), "is sealed (unseal it)"),
-    ],
-)
+        "no credential for tenant 'acme': vault tenants/acme: is sealed (next attempt in 5 s)",
+    ),
+    (SourceError("is sealed"), "is sealed"),
+    (SourceError("is sealed", hint="unseal it"), "is sealed (unseal it)"),
+]
+
+
+@pytest.mark.parametrize(("error", "text"), WORDED)
 def test_wording(error: TenantryError, text: str) -> None:
     """Every error says what is wrong and what to do next."""
     assert text == str(error) == error.message()
+
+
+@pytest.mark.parametrize("error", [error for error, _ in WORDED])
+def test_an_error_survives_a_process_pool(error: TenantryError) -> None:
+    """What is pickled comes back with its class, facts and wording."""
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(error), str(error), vars(error)) == (type(again), str(again), vars(again))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 
 class TenantryError(Exception):
@@ -35,6 +36,16 @@ class TenantryError(Exception):
     def message(self) -> str:
         """Word the facts; called when the error is shown."""
         return super().__str__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python would call the class with `args` alone, and a pool of processes break on that.
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(kind: type[TenantryError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -137,7 +148,7 @@ class TenantError(TenantryError):
     """One tenant cannot be served. Has `tenant`, its name."""
 
     def __init__(self, tenant: str) -> None:
-        super().__init__()
+        super().__init__(tenant)
         self.tenant = tenant
 
 

@@ -34,8 +34,8 @@ class _Kept:
 class Keyring:
     """Every document by source and locator, each kept once; lives as long as the registry."""
 
-    def __init__(self, events: EventStream) -> None:
-        self._refresher = Refresher()
+    def __init__(self, events: EventStream, refresher: Refresher | None = None) -> None:
+        self._refresher = Refresher() if refresher is None else refresher
         self._events = events
         self._kept: dict[Place, _Kept] = {}
         self.after_fork()
@@ -82,6 +82,7 @@ class Keyring:
                     self._refresher,
                     lane or name,
                     policy,
+                    clock=self.schedule.clock,
                     on_change=functools.partial(_report, self._events, name, tenant),
                     breaker=breaker,
                 )

@@ -36,7 +36,7 @@ class Opening:
     ) -> None:
         self._catalog = config if isinstance(config, Catalog) else None
         said: Config | None = None if isinstance(config, Catalog) else config
-        self._config = _default_config(environ) if said is None else said
+        self.config = _default_config(environ) if said is None else said
         self.environ = environ
         self.kinds = kinds
 
@@ -47,7 +47,7 @@ class Opening:
             ConfigError: with every problem.
         """
         return load(
-            self._config,
+            self.config,
             environ=self.environ,
             kinds=self.kinds,
             tenants_needed=self._catalog is None,
@@ -57,7 +57,7 @@ class Opening:
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files and directories that are read; none for what comes from code."""
-        said = self._config
+        said = self.config
         if isinstance(said, (str, Path)):
             return (Path(said),)
         return tuple(map(Path, said)) if isinstance(said, (list, tuple)) else ()

@@ -30,11 +30,15 @@ class Refresher:
     """
 
     def __init__(
-        self, *, threads_per_lane: int = THREADS_PER_LANE, idle_limit: float = IDLE_LIMIT
+        self,
+        *,
+        threads_per_lane: int = THREADS_PER_LANE,
+        idle_limit: float = IDLE_LIMIT,
+        schedule: Schedule | None = None,
     ) -> None:
         self._threads_per_lane = threads_per_lane
         self._idle_limit = idle_limit
-        self.schedule = Schedule()
+        self.schedule = Schedule() if schedule is None else schedule
         self.after_fork()
         survives_fork(self)
 

@@ -34,7 +34,7 @@ class Schedule:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.clock = clock
         self._heap: list[tuple[float, int, weakref.ref[Refreshable]]] = []
         self._numbers = itertools.count()
         self._closed = False
@@ -82,7 +82,7 @@ class Schedule:
                 if not self._heap:
                     return None
                 when, _, reference = self._heap[0]
-                if when > (now := self._clock()):
+                if when > (now := self.clock()):
                     return when - now
                 heapq.heappop(self._heap)
             thing = reference()
@@ -97,7 +97,7 @@ class Schedule:
                     self._thread = None
                     return
                 # Read again under the lock: somebody may have asked for a nearer instant meanwhile.
-                pause = self._heap[0][0] - self._clock()
+                pause = self._heap[0][0] - self.clock()
                 if pause > 0:
                     self._changed.wait(min(pause, LONGEST_NAP))
 

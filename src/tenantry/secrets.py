@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tenantry.keeper import Keeper
     from tenantry.keyring import Place
     from tenantry.loading import DeclaredSource, Tenant
+    from tenantry.refresher import Refresher
     from tenantry.secret import Document
     from tenantry.settings import (
         ReferenceOptions,
@@ -39,10 +40,11 @@ class Secrets:
         kinds: Mapping[str, SourceKind],
         environ: Mapping[str, str],
         events: EventStream,
+        refresher: Refresher | None = None,
     ) -> None:
-        self._kinds = {**kinds, WORKLOAD_IDENTITY.name: WORKLOAD_IDENTITY}
+        self._kinds = {WORKLOAD_IDENTITY.name: WORKLOAD_IDENTITY, **kinds}
         self._environ = environ
-        self._keyring = Keyring(events)
+        self._keyring = Keyring(events, refresher)
         self._built_in: Pool[str, _Source] = Pool()
         self._declared: Mapping[str, _Source] = {}
         self.declare(declared)

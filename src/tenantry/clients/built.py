@@ -52,6 +52,7 @@ class BuiltClients:
         limit: int,
     ) -> None:
         self._evicted = evicted
+        self.clock: Callable[[], float] = _now  # what idleness is told by
         self._idle_after = idle_after
         self.limit = limit
         self.pool: Pool[Key, EndpointClients] = Pool()
@@ -130,7 +131,7 @@ class BuiltClients:
 
     def due(self) -> None:
         """Evict what was idle for long enough."""
-        now = clock()
+        now = self.clock()
         with self._lock:
             if now < self._next < math.inf:
                 return  # this call was asked for before a nearer one was, or by a parent process
@@ -146,7 +147,7 @@ class BuiltClients:
         """See to it that `due` is called when the first client may be idle."""
         if self.idle_after is None or not self.pool.built:
             return
-        now = clock()
+        now = self.clock()
         if self._next <= now + self.idle_after:
             return  # nobody is idle sooner than those who were looked at
         oldest = min((each.gate.last_use for each in self.built()), default=now)
@@ -203,3 +204,7 @@ class BuiltClients:
         while (left := self.in_flight()) and clock() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(DRAIN_PAUSE)
         return left
+
+
+def _now() -> float:
+    return clock()

@@ -67,7 +67,7 @@ class EndpointClients:
             self.gate.boundary = Boundary.at(address)
         self._events = events
         self._sockets = sockets
-        self._connection = Connection(settings, credentials)
+        self.connection = Connection(settings, credentials)
         self._clients: Pool[str, OpenAI | AsyncOpenAI] = Pool()
         self._released = False
         self._http: dict[str, weakref.ref[SealedHttpClient | AsyncSealedHttpClient]] = {}
@@ -151,8 +151,8 @@ class EndpointClients:
         return client
 
     def _build_sync(self) -> OpenAI:
-        self._connection.check()
-        transport = SyncTransport(self.gate, self._connection, self._sockets)
+        self.connection.check()
+        transport = SyncTransport(self.gate, self.connection, self._sockets)
         http = SealedHttpClient(self.gate, transport)
         self._http[SYNC] = weakref.ref(http)
         http.endpoint = self
@@ -163,8 +163,8 @@ class EndpointClients:
         return self._built(SealedOpenAI(**arguments, http_client=http))
 
     def _build_async(self) -> AsyncOpenAI:
-        self._connection.check_async()
-        transport = AsyncTransport(self.gate, self._connection, self._sockets)
+        self.connection.check_async()
+        transport = AsyncTransport(self.gate, self.connection, self._sockets)
         http = AsyncSealedHttpClient(self.gate, transport)
         self._http[ASYNC] = weakref.ref(http)
         http.endpoint = self

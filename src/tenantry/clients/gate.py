@@ -117,7 +117,8 @@ class Gate(httpx.Auth):
         self.shut: Callable[[], TenantryError] | None = None
         self.webhook = webhook
         self.in_flight: set[object] = set()  # tokens of requests that pass, and of open sockets
-        self.last_use = time.monotonic()
+        self.clock: Callable[[], float] = time.monotonic
+        self.last_use = self.clock()
         self._events = events
         self._slots = {slot.placeholder: slot for slot in slots}
         self._headers = _by_header(self._slots)
@@ -146,7 +147,7 @@ class Gate(httpx.Auth):
         except TenantryError:
             self.in_flight.discard(token)
             raise
-        self.last_use = time.monotonic()
+        self.last_use = self.clock()
         return token
 
     def end(self, token: object) -> None:

@@ -1,7 +1,8 @@
-"""Servers on loopback sockets, and fixtures, for tests of services that use tenantry.
+"""Fixtures for tests of services that use tenantry: a registry in memory, and loopback servers.
 
-Every server is a context manager; in pytest the fixtures `openai_server`, `vault_server` and
-`entra_server` start one for a test and stop it afterwards.
+All are context managers; in pytest the fixtures `fake_registry`, `openai_server`, `vault_server`
+and `entra_server` make one for a test and end it afterwards. Only the servers need
+`tenantry[testing]`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tenantry.testing.certificates import CertificateAuthority as CertificateAuthority
     from tenantry.testing.entra import EntraServer as EntraServer
+    from tenantry.testing.fake import FakeRegistry as FakeRegistry
     from tenantry.testing.openai import OpenAIServer as OpenAIServer
     from tenantry.testing.vault import VaultServer as VaultServer
 
 _HOME_OF = {
     "CertificateAuthority": "certificates",
     "EntraServer": "entra",
+    "FakeRegistry": "fake",
     "OpenAIServer": "openai",
     "VaultServer": "vault",
 }
 
-__all__ = ["CertificateAuthority", "EntraServer", "OpenAIServer", "VaultServer"]
+__all__ = ["CertificateAuthority", "EntraServer", "FakeRegistry", "OpenAIServer", "VaultServer"]
 
 
 def __getattr__(name: str) -> object:

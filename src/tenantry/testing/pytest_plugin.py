@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tenantry.testing.entra import EntraServer
+    from tenantry.testing.fake import FakeRegistry
     from tenantry.testing.openai import OpenAIServer
     from tenantry.testing.vault import VaultServer
 
@@ -39,3 +40,12 @@ def entra_server() -> Iterator[EntraServer]:
 
     with EntraServer() as server:
         yield server
+
+
+@pytest.fixture
+def fake_registry() -> Iterator[FakeRegistry]:
+    """A registry of its own for one test, in which every name is a tenant; it needs no server."""
+    from tenantry.testing import FakeRegistry
+
+    with FakeRegistry() as registry:
+        yield registry
