@@ -27,7 +27,6 @@ from tenantry.errors import (
     indented,
 )
 
-
 WORDED = [
     (TenantryError("as it was said"), "as it was said"),
     (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import difflib
+import functools
 import re
 from typing import TYPE_CHECKING, Annotated, Literal, LiteralString, TypeAlias
 from urllib.parse import urlsplit
