@@ -119,3 +119,22 @@ def test_a_keyring_that_is_collected_leaves_no_thread() -> None:
     gc.collect()
     started[0].join(10)
     assert not started[0].is_alive()
+
+
+def test_what_was_never_fetched_goes_with_its_clients(keyring: Keyring) -> None:
+    """An empty document is dropped; one that holds a value stays, for when its source is away."""
+    held, place = keeper(keyring), ("vault", "a")
+    held.current()
+    keeper(keyring, "b")
+    keyring.drop_empty([place, ("vault", "b"), ("vault", "never asked for")])
+    assert (True, False) == (keyring.has(place), keyring.has(("vault", "b")))
+
+
+def test_thousands_may_share_a_document(keyring: Keyring) -> None:
+    """What one more of them takes does not grow with their number."""
+    shared = keeper(keyring, every=10.0)
+    for number in range(3000):
+        keeper(keyring, tenant=f"tenant-{number}", every=10.0)
+    for number in range(3000):
+        keyring.release(f"tenant-{number}", [("vault", "a")])
+    assert 10.0 == shared.policy.every

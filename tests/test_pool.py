@@ -144,3 +144,13 @@ def test_eviction_beside_reading_never_fails(turns: int) -> None:
         readers = [threads.submit(read) for _ in range(4)]
         assert [{"value"}] * 4 == [each.result(LIMIT) for each in readers]
         evicting.result(LIMIT)
+
+
+def test_only_the_value_that_is_meant_is_evicted() -> None:
+    """Who evicts what it holds does not evict its successor."""
+    pool: Pool[str, object] = Pool()
+    first = pool.get("acme", object)
+    assert first is pool.evict("acme", first)
+    second = pool.get("acme", object)
+    assert pool.evict("acme", first) is None
+    assert second is pool.get("acme", object)

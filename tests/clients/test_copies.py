@@ -221,7 +221,7 @@ def chained(client: Client, chain: tuple[Mapping[str, Any], ...]) -> Client:
 async def observed(acme: Acme, client: Client) -> dict[str, Any]:
     """Return what a client says of itself, and what the server received from it."""
     request = await acme.sent(client, extra_query={"api-version": acme.api_version})
-    apart = {"user-agent", "authorization", "cookie", "connection"}
+    apart = {"authorization", "cookie", "connection"}
     return {
         "timeout": client.timeout,
         "max_retries": client.max_retries,
