@@ -200,15 +200,18 @@ def test_a_child_forked_in_mid_refresh_refreshes_for_itself(
     used = credential.get()
     source.go_on.clear()
     source.begun.clear()
-    asking = threading.Thread(target=credential.keeper.better, args=(used, credential.readable))
+    asking = threading.Thread(
+        target=credential.keeper.replacement, args=(used, credential.readable)
+    )
     asking.start()
     assert source.begun.wait(LIMIT)
 
     def better() -> str | None:
         source.value = "second"
         source.go_on.set()
-        found = credential.keeper.better(used, credential.readable)
-        return None if found is None else found.reveal()
+        found = credential.keeper.replacement(used, credential.readable)
+        secret = None if found is None else credential.readable(found)
+        return None if secret is None else secret.reveal()
 
     assert "second" == in_child(better)
     source.go_on.set()

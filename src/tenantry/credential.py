@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tenantry.errors import CredentialUnavailableError, SourceError
-from tenantry.keeper import Keeper, Unavailable
+from tenantry.flight import Unavailable
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tenantry.flight import Flight
     from tenantry.freshness import Freshness
     from tenantry.holding import Held
+    from tenantry.keeper import Keeper
     from tenantry.secret import Secret
 
 

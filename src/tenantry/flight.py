@@ -24,6 +24,15 @@ class Fetch(Protocol):
     def __call__(self, *, forced: bool) -> Document: ...
 
 
+class Unavailable(Exception):  # noqa: N818  # never leaves the library: credential.py words it
+    """No usable document is held. Has the last failure and the seconds until the next attempt."""
+
+    def __init__(self, cause: SourceError, retry_after: float) -> None:
+        super().__init__()
+        self.cause = cause
+        self.retry_after = retry_after
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What happened to a document, for whoever keeps the books.

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from tenantry.errors import Failure, SourceError
-from tenantry.flight import Change, Fetch, Flight, Reason, worded
+from tenantry.flight import Change, Fetch, Flight, Reason, Unavailable, worded
 from tenantry.forks import survives_fork
 from tenantry.freshness import (
     Backoff,
@@ -36,15 +36,6 @@ if TYPE_CHECKING:
 
 NO_BACKOFF = Backoff()
 FLIGHT_LIMIT = 60.0  # seconds; a flight that takes longer is given up, its thread is not waited for
-
-
-class Unavailable(Exception):  # noqa: N818  # never leaves the library: credential.py words it
-    """No usable document is held. Has the last failure and the seconds until the next attempt."""
-
-    def __init__(self, cause: SourceError, retry_after: float) -> None:
-        super().__init__()
-        self.cause = cause
-        self.retry_after = retry_after
 
 
 class Keeper:
@@ -152,11 +143,6 @@ class Keeper:
             overlap = self.policy.overlap
             if self.holding.accepted(held.document, self.clock(), overlap=overlap):
                 self._paces.reset()
-
-    def better(self, used: Any, read: Callable[[Held], Any]) -> Any:
-        """Return what `read` takes out of the `replacement`, or None."""
-        found = self.replacement(used, read)
-        return None if found is None else read(found)
 
     def replacement(self, used: Any, read: Callable[[Held], Any], tenant: str = "") -> Held | None:
         """Return another document than the one that the service rejected, or None.

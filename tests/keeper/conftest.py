@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tenantry.flight import Unavailable
 from tenantry.freshness import RefreshPolicy
-from tenantry.keeper import Keeper, Unavailable
+from tenantry.keeper import Keeper
 from tenantry.refresher import Refresher
 from tenantry.secret import Document
 

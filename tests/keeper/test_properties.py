@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tenantry.errors import Failure, SourceError
-from tenantry.flight import Reason
+from tenantry.flight import Reason, Unavailable
 from tenantry.freshness import DENIED_DELAYS, FORCED_BASE, RefreshPolicy
-from tenantry.keeper import FLIGHT_LIMIT, Keeper, Unavailable
+from tenantry.keeper import FLIGHT_LIMIT, Keeper
 from tenantry.secret import Document, Secret
 
 if TYPE_CHECKING:

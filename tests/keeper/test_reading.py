@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tenantry.errors import Failure, SourceError
+from tenantry.flight import Unavailable
 from tenantry.freshness import Freshness, Limits, RefreshPolicy
-from tenantry.keeper import Unavailable
 from tenantry.secret import Document
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ def read(held: Held) -> Secret | None:
 
 
 def better(kept: Kept, used: Secret) -> Secret | None:
-    found: Secret | None = kept.keeper.better(used, read)
-    return found
+    found = kept.keeper.replacement(used, read)
+    return None if found is None else read(found)
 
 
 async def abetter(kept: Kept, used: Secret) -> Secret | None:

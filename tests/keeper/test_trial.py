@@ -11,7 +11,8 @@ import pytest
 
 from tenantry.breaker import OPENS_AFTER, PROBE_EVERY, Breaker
 from tenantry.errors import Failure, SourceError
-from tenantry.keeper import Keeper, Unavailable
+from tenantry.flight import Unavailable
+from tenantry.keeper import Keeper
 from tenantry.secret import Document, Secret
 
 if TYPE_CHECKING:

@@ -96,9 +96,9 @@ def test_a_rejected_secret_asks_the_members_anew(opened: Callable[..., Bench]) -
     credential = opened().credential(first_of(absent(), safe))
     old = credential.get()
     safe.reply = "new"
-    found = credential.keeper.better(old, credential.readable)
+    found = credential.keeper.replacement(old, credential.readable)
     assert found is not None
-    assert ("new", 2) == (found.reveal(), safe.asked)
+    assert ("new", 2) == (credential.read(found).reveal(), safe.asked)
 
 
 def test_a_forced_fetch_of_a_failing_member_fails(opened: Callable[..., Bench]) -> None:

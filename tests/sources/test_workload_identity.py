@@ -100,9 +100,9 @@ def test_a_rejected_token_is_exchanged_again(server: OpenAIServer, identity: Ide
     """After a 401 the SDK's own cache does not answer."""
     credential = identity.credential()
     used = credential.get()
-    better = credential.keeper.better(used, credential.readable)
+    better = credential.keeper.replacement(used, credential.readable)
     assert better is not None
-    assert better != used
+    assert credential.readable(better) not in (None, used)
     assert 2 == server.exchanges
 
 

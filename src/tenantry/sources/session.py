@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import model_validator
 
 from tenantry.errors import CredentialUnavailableError, Failure, SourceError
-from tenantry.keeper import Unavailable
+from tenantry.flight import Unavailable
 from tenantry.settings import Model, SecretReference, invalid
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Session:
         young = held is not None and keeper.clock() - held.got < BELIEVED
         if young and held is not None and token(held) == used:
             return False
-        if keeper.better(used, token) is not None:
+        if keeper.replacement(used, token) is not None:
             return True
         if self._failure is not None:
             raise self._refused(self._failure, self._failure.retry_after)
