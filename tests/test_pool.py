@@ -154,3 +154,25 @@ def test_only_the_value_that_is_meant_is_evicted() -> None:
     second = pool.get("acme", object)
     assert pool.evict("acme", first) is None
     assert second is pool.get("acme", object)
+
+
+def test_pairs_are_those_of_one_instant() -> None:
+    """Reading them while other threads build and evict never fails."""
+    pool: Pool[int, object] = Pool()
+    over = threading.Event()
+
+    def churn(start: int) -> None:
+        number = start
+        while not over.is_set():
+            pool.get(number, object)
+            pool.evict(number - 500)
+            number += 1
+
+    with ThreadPoolExecutor(3) as threads:
+        churning = [threads.submit(churn, start) for start in (0, 10**6, 2 * 10**6)]
+        for _ in range(300):
+            pairs = pool.items()
+            assert len(pairs) == len(dict(pairs))
+        over.set()
+        for done in churning:
+            done.result()

@@ -71,6 +71,14 @@ class Pool(Generic[K, V]):
             with self._lock:
                 self._building.pop(key, None)
 
+    def items(self) -> list[tuple[K, V]]:
+        """Return every key with its value.
+
+        Not `list(built.items())`: the pairs are made one by one, and meanwhile another thread may
+        build or evict.
+        """
+        return list(self.built.copy().items())
+
     def __iter__(self) -> Iterator[K]:
         return iter(list(self.built))
 

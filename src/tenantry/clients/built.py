@@ -88,7 +88,7 @@ class BuiltClients:
 
     def of(self, tenant: str) -> list[EndpointClients]:
         """Return what the registry itself holds of a tenant."""
-        return [each for key, each in list(self.pool.built.items()) if key[0] == tenant]
+        return [each for key, each in self.pool.items() if key[0] == tenant]
 
     def superseded(self, tenant: str | None = None) -> list[EndpointClients]:
         """Return what was evicted and is still held by somebody, of one tenant or of all."""

@@ -93,7 +93,7 @@ class EndpointClients:
     @property
     def kinds_held(self) -> tuple[str, ...]:
         """The kinds of the clients that are still in use."""
-        return tuple(kind for kind, http in list(self._http.items()) if http() is not None)
+        return tuple(kind for kind, http in self._http.copy().items() if http() is not None)
 
     @property
     def held(self) -> bool:

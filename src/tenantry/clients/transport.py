@@ -273,7 +273,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     def _forget(self, pool: OpenPool) -> None:
         with self._lock:
-            for loop, each in list(self._pools.items()):
+            for loop, each in self._pools.copy().items():
                 if each is pool:
                     kept = (*self._retired, each)
                     self._retired = tuple(one for one in kept if one.users and not one.abandoned)
