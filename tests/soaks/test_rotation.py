@@ -69,6 +69,10 @@ class Rotation:
         self._settle(store)
         self.down.discard(store)
 
+    def wait_for_all(self) -> None:
+        """Wait until every key serves."""
+        wait_until(lambda: all(map(self._is_settled, self.estate.keyed)), "the first keys")
+
     def _settle(self, store: str) -> None:
         of_store = self._of(store)
         wait_until(lambda: all(map(self._is_settled, of_store)), f"settling the keys of {store}")
@@ -93,6 +97,7 @@ class Rotation:
 
 def rotate_through_outages(estate: Estate, rotation: Rotation, phase: float) -> None:
     """Rotate in quiet, while sessions die, while Vault is sealed, cut off, and Entra is."""
+    rotation.wait_for_all()  # who never had a key has none to go on with
     rotation.go_on(phase)
     for _ in range(2):
         estate.vault.revoke_all_sessions()
