@@ -171,3 +171,11 @@ def test_what_is_missing_too(tenant: dict[str, Any], told: list[str] | None) -> 
 
     assert "" not in found if told is None else set(told) <= found
     assert ("" in found) == (told is not None and "" in told)
+
+
+def test_a_tenant_shows_no_secret() -> None:
+    """What was said of it may hold a literal, which its repr does not."""
+    said = {"tenants": {"acme": {"api_key": {"literal": "sk-planted-0123456789"}}}}
+    tenant = load(said, environ={}, kinds=kinds()).tenants["acme"]
+    assert "sk-planted" in str(tenant.said)
+    assert "sk-planted" not in repr(tenant)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
@@ -39,7 +39,8 @@ class Tenant:
     name: str
     settings: TenantSettings
     endpoints: Mapping[str, TenantSettings]
-    said: Mapping[str, Sited]  # merged values with their places, by endpoint; "" is the tenant
+    # Merged values with their places, by endpoint; "" is the tenant. A `literal` may be among them.
+    said: Mapping[str, Sited] = field(repr=False)
 
     def at(self, endpoint: str | None) -> TenantSettings:
         """Return the settings of an endpoint; None is the tenant's own address.
