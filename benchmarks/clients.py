@@ -200,8 +200,7 @@ def tell_evicted(found: dict[str, float]) -> None:
         row(f"{HOT} in use, {unit}", f"{before:.0f}")
         row(f"all built, {unit}", f"{top:.0f}")
         left, more = after / before - 1, again / top - 1
-        target = (f"{BACK:+.0%}", left / BACK) if unit == "blocks" else ("", math.nan)
-        row(f"all but {HOT} evicted, {unit}", f"{left:+.1%}", *target)
+        row(f"all but {HOT} evicted, {unit}", f"{left:+.1%}", f"{BACK:+.0%}", left / BACK)
         row(f"all built again, {unit}", f"{more:+.1%}", f"{BACK:+.0%}", more / BACK)
 
 

@@ -31,7 +31,7 @@ from tenantry.errors import ConfigError, Problem, Site
 from tenantry.loading.environment import expander
 from tenantry.loading.files import Reader, read_contents
 from tenantry.loading.problems import found_by, with_excerpts, without_repeats
-from tenantry.loading.values import Sited, sited
+from tenantry.loading.values import Sited, overlaid, sited
 from tenantry.settings import Settings
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class TenantrySource(PydanticBaseSettingsSource):
         document = self._document()
         over = self.current_state.get(self._field)
         if isinstance(over, Mapping):
-            document = _overlaid(document, sited(over, Site(self.settings_cls.__name__)))
+            document = overlaid(document, sited(over, Site(self.settings_cls.__name__)))
         return {self._field: document}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -105,15 +105,3 @@ class TenantrySource(PydanticBaseSettingsSource):
             texts = {each.site.file: reader.lines(each.site.file) for each in problems if each.site}
             raise ConfigError(*without_repeats(with_excerpts(problems, texts)))
         return document
-
-
-def _overlaid(document: Sited, over: Sited) -> Sited:
-    """Lay what other sources say over the files; what is merged there again keeps its places."""
-    result = document.copy()
-    for key, value in over.items():
-        under = result.get(key)
-        if isinstance(under, Sited) and isinstance(value, Sited):
-            result[key] = _overlaid(under, value)
-        else:
-            result.put(key, value, over.sites[key])
-    return result

@@ -21,7 +21,7 @@ from tenantry.loading.roster import Roster, owner_of
 from tenantry.loading.rows import RowReader
 from tenantry.loading.sources import DeclaredSource, read_sources
 from tenantry.loading.tenants import Tenant, TenantReader
-from tenantry.loading.values import Sited, sited
+from tenantry.loading.values import Sited, overlaid, sited
 from tenantry.settings import Kind, References, RegistrySettings, Settings
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ class _Loading:
 
 def _whole(document: Sited, over: Sited) -> Sited:
     """Return what files and variables say together, without empty layers and `x-` keys."""
-    whole = _overlaid(document, over)
+    whole = overlaid(document, over)
     for key in list(whole):
         if key.startswith("x-") or (whole[key] is None and key in _MAY_BE_EMPTY):
             whole.take(key)
@@ -231,15 +231,3 @@ def _only(document: Sited, key: str) -> Sited:
     if isinstance(document.get(key), Sited):
         layer.put(key, document[key], document.sites[key])
     return layer
-
-
-def _overlaid(document: Sited, over: Sited) -> Sited:
-    """Lay variables over a document, key by key; tenants are layered later, one by one."""
-    result = document.copy()
-    for key, value in over.items():
-        under = result.get(key)
-        if isinstance(value, Sited) and isinstance(under, Sited):
-            result[key] = _overlaid(under, value)
-        else:
-            result.put(key, value, over.sites[key])
-    return result

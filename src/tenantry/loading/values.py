@@ -106,6 +106,18 @@ class Sites(Mapping[str, Site]):
         return len(self._values.places)
 
 
+def overlaid(values: Sited, over: Sited) -> Sited:
+    """Lay values over others, key by key, each with its place; where both are mappings, inside."""
+    result = values.copy()
+    for key, value in over.items():
+        under = result.get(key)
+        if isinstance(value, Sited) and isinstance(under, Sited):
+            result[key] = overlaid(under, value)
+        else:
+            result.put(key, value, over.sites[key])
+    return result
+
+
 def sited(value: object, site: Site = CODE) -> Any:
     """Return a plain value with `Sited` mappings in place of others, models included."""
     # Nothing but a column tells places in code apart; without a line it is not shown.
