@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tenantry.clients import query
 from tenantry.clients.errors import in_request
 from tenantry.clients.headers import unsendable
 from tenantry.clients.http import httpx
@@ -346,10 +347,11 @@ def _by_document(found: list[_Stamped]) -> list[_Lot]:
 
 
 def _stamp(request: httpx.Request, stamped: _Stamped, secret: Secret) -> None:
-    value = secret.reveal()
     if stamped.in_query:
-        request.url = request.url.copy_set_param(stamped.name, value)
-    elif stamped.slot.api_key_header:
+        query.fill(request, stamped.name, stamped.slot.placeholder, secret)
+        return
+    value = secret.reveal()
+    if stamped.slot.api_key_header:
         request.headers.pop("authorization", None)
         request.headers["api-key"] = value
     else:

@@ -11,6 +11,7 @@ import threading
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
+from tenantry.clients import query
 from tenantry.clients.errors import in_request
 from tenantry.clients.gate import IN_FLIGHT
 from tenantry.clients.http import BaseAsyncClient, BaseClient, httpx
@@ -103,10 +104,11 @@ class SyncTransport(httpx.BaseTransport):
         user = request.extensions.get(IN_FLIGHT) or object()
         pool = self._entered(user)
         try:
-            response = pool.transport.handle_request(request)
+            response = pool.transport.handle_request(query.filled(request))
         except BaseException:
             pool.leave(user)
             raise
+        query.hide(request, response)
         assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  # httpx does, too
         response.stream = CountedStream(response.stream, pool, user)
         return response
@@ -199,10 +201,11 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         user = request.extensions.get(IN_FLIGHT) or object()
         pool = await self._entered(user)
         try:
-            response = await pool.transport.handle_async_request(request)
+            response = await pool.transport.handle_async_request(query.filled(request))
         except BaseException:
             pool.leave(user)
             raise
+        query.hide(request, response)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  # httpx does, too
         response.stream = AsyncCountedStream(response.stream, pool, user)
         return response

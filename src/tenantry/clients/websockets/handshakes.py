@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.http11 import Request
 from websockets.sync.client import ClientConnection
 
+from tenantry.clients import query
 from tenantry.clients.http import httpx
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def _stamped(
     """Give the headers to send, and the secrets of the query, for the length of a handshake."""
     protocol = connection.protocol
     uri, debug = protocol.uri, protocol.debug
-    protocol.uri = replace(uri, query=request.url.query.decode("ascii"))
+    protocol.uri = replace(uri, query=query.filled(request).url.query.decode("ascii"))
     protocol.debug = False  # it would write the secrets into the log
     try:
         # `websockets` says the host itself, and would say it twice.
