@@ -115,12 +115,15 @@ class Keyring:
             ]
             return [self._kept.pop(place).keeper for place in unneeded]
 
-    def drop_empty(self, places: Iterable[Place]) -> None:
-        """Let go of documents that were never fetched; who comes later finds a new keeper."""
+    def drop_empty(self, places: Iterable[Place]) -> list[Keeper]:
+        """Let go of documents that were never fetched, and return their keepers.
+
+        Who comes later finds a new one.
+        """
         with self._lock:
-            for place in places:
-                if place in self._kept and self._kept[place].keeper.empty:
-                    del self._kept[place]
+            found = [place for place in places if place in self._kept]
+            empty = [place for place in found if self._kept[place].keeper.empty]
+            return [self._kept.pop(place).keeper for place in empty]
 
     def drop_sources(self, gone: Collection[Hashable]) -> None:
         """Let go of all documents of some sources."""

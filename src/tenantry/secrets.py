@@ -133,14 +133,14 @@ class Secrets:
                 self.credentials(after.name, settings)
         return self._keyring.drop_unneeded(asked_for)
 
-    def let_go(self, tenant: str, settings: TenantSettings) -> None:
-        """Drop what nothing was fetched for: a tenant's clients were evicted.
+    def let_go(self, tenant: str, settings: TenantSettings) -> list[Keeper]:
+        """Drop what nothing was fetched for, and return it: a tenant's clients were evicted.
 
         What is held stays: it serves the tenant's next client even if its source is away.
         """
         places: dict[str, list[Place]] = {}
         self._add_all_places(settings, tenant, places)
-        self._keyring.drop_empty(place for theirs in places.values() for place in theirs)
+        return self._keyring.drop_empty(place for theirs in places.values() for place in theirs)
 
     def _places(self, tenant: Tenant) -> dict[str, list[Place]]:
         """Return where a tenant's documents are, by the name of who needs each."""

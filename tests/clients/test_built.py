@@ -144,7 +144,7 @@ def alone(estate: Estate, clock: Clock) -> tuple[BuiltClients, Book]:
     """Built clients that nobody calls but the test."""
     book: Any = Book()
     made = BuiltClients(
-        estate.registry._events, book, evicted=lambda _: None, idle_after=60, limit=10
+        estate.registry._events, book, evicted=lambda _: (), idle_after=60, limit=10
     )
     return made, book
 

@@ -14,7 +14,7 @@ from tenantry.forks import survives_fork
 from tenantry.pool import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tenantry.clients.endpoint import EndpointClients
     from tenantry.errors import TenantryError
@@ -37,7 +37,7 @@ class BuiltClients:
 
     Args:
         schedule: what calls `due` in time.
-        evicted: is told what was evicted.
+        evicted: is told what was evicted, and returns what goes with it.
         idle_after: seconds without a request after which clients are evicted; None is never.
         limit: endpoints with clients at most; above it the longest idle are evicted.
     """
@@ -47,7 +47,7 @@ class BuiltClients:
         events: EventStream,
         schedule: Schedule,
         *,
-        evicted: Callable[[EndpointClients], None],
+        evicted: Callable[[EndpointClients], Iterable[object]],
         idle_after: float | None,
         limit: int,
     ) -> None:
@@ -56,6 +56,7 @@ class BuiltClients:
         self._idle_after = idle_after
         self.limit = limit
         self.pool: Pool[Key, EndpointClients] = Pool()
+        self._endpoints: dict[str, dict[str, None]] = {}  # that were asked for, by tenant
         self._events = events
         self._schedule = schedule
         # Kept alive by the clients that somebody holds, and by who is just building one.
@@ -80,6 +81,9 @@ class BuiltClients:
 
     def get(self, key: Key, build: Callable[[], EndpointClients]) -> EndpointClients:
         """Return what was built for a tenant's endpoint, building it where there is nothing."""
+        tenant, endpoint = key
+        if endpoint is not None:
+            self._endpoints.setdefault(tenant, {})[endpoint] = None
         clients = self.pool.get(key, build)
         if len(self.pool) > self.limit:
             self._evict_longest_idle(keep=clients)
@@ -88,7 +92,9 @@ class BuiltClients:
 
     def of(self, tenant: str) -> list[EndpointClients]:
         """Return what the registry itself holds of a tenant."""
-        return [each for key, each in self.pool.items() if key[0] == tenant]
+        keys = [(tenant, endpoint) for endpoint in (None, *self._endpoints.get(tenant, {}).copy())]
+        found = (self.pool.built.get(key) for key in keys)
+        return [clients for clients in found if clients is not None]
 
     def superseded(self, tenant: str | None = None) -> list[EndpointClients]:
         """Return what was evicted and is still held by somebody, of one tenant or of all."""
@@ -113,17 +119,21 @@ class BuiltClients:
 
     # -- eviction ---------------------------------------------------------------------------------
 
-    def evict(self, clients: EndpointClients, reason: str) -> None:
-        """Let go of clients and their idle connections; who holds one keeps a working one."""
+    def evict(self, clients: EndpointClients, reason: str) -> list[object]:
+        """Let go of clients and their idle connections; who holds one keeps a working one.
+
+        Returns:
+            What the registry held until now, and is free once nobody holds it.
+        """
         with self._lock:
             self._superseded.add(clients)  # before it leaves the pool: who looks here or there
         if self.pool.evict(clients.key, clients) is None:
-            return
+            return []
         for kind in clients.built:
             event = ClientEvicted(clients.tenant, clients.endpoint, kind, reason)
             self._events.publish(event)
-        clients.release()
-        self._evicted(clients)
+        held = clients.release()
+        return [clients, *held, *self._evicted(clients)]
 
     def evict_tenant(self, tenant: str, reason: str) -> None:
         for clients in self.of(tenant):
@@ -138,9 +148,13 @@ class BuiltClients:
             self._next = math.inf
         if self.idle_after is None:
             return
-        for clients in self.built():
-            if now - clients.gate.last_use >= self.idle_after and not clients.in_flight():
-                self.evict(clients, "idle")
+        # Freed at once, at the end: what requests allocate in between would keep the memory.
+        gone = [
+            self.evict(clients, "idle")
+            for clients in self.built()
+            if now - clients.gate.last_use >= self.idle_after and not clients.in_flight()
+        ]
+        del gone
         self._wake()
 
     def _wake(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -22,7 +23,7 @@ from tenantry.clients.transport import (
     SyncTransport,
 )
 from tenantry.events import ClientBuilt, EventStream
-from tenantry.pool import Pool
+from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -68,9 +69,18 @@ class EndpointClients:
         self._events = events
         self._sockets = sockets
         self.connection = Connection(settings, credentials)
-        self._clients: Pool[str, OpenAI | AsyncOpenAI] = Pool()
+        self._clients: dict[str, OpenAI | AsyncOpenAI] = {}
         self._released = False
         self._http: dict[str, weakref.ref[SealedHttpClient | AsyncSealedHttpClient]] = {}
+        self._building = threading.Lock()  # guards writes to _clients
+        survives_fork(self)
+
+    def after_fork(self) -> None:
+        """Take a new lock, and leave the parent's requests and sockets alone."""
+        self._building = threading.Lock()
+        self.gate.in_flight.clear()
+        for http in self._in_use():
+            http.connections.after_fork()
 
     @property
     def key(self) -> tuple[str, str | None]:
@@ -78,17 +88,17 @@ class EndpointClients:
         return self.tenant, self.endpoint or None
 
     def sync(self) -> OpenAI:
-        built = self._clients.built.get(SYNC)
+        built = self._clients.get(SYNC)
         return cast("OpenAI", built or self._shared(SYNC, self._build_sync))
 
     def async_(self) -> AsyncOpenAI:
-        built = self._clients.built.get(ASYNC)
+        built = self._clients.get(ASYNC)
         return cast("AsyncOpenAI", built or self._shared(ASYNC, self._build_async))
 
     @property
     def built(self) -> tuple[str, ...]:
         """The classes of the clients that were built."""
-        return tuple(type(client).__name__ for client in list(self._clients.built.values()))
+        return tuple(type(client).__name__ for client in list(self._clients.values()))
 
     @property
     def kinds_held(self) -> tuple[str, ...]:
@@ -109,15 +119,17 @@ class EndpointClients:
         passing = set(self.gate.in_flight)  # first: they go from here to there
         return len(passing.union(*(http.connections.users() for http in self._in_use())))
 
-    def release(self) -> None:
-        """Let go of the clients: they live on as long as somebody else holds them.
+    def release(self) -> list[OpenAI | AsyncOpenAI]:
+        """Let go of the clients, and return them: they live on as long as somebody holds them.
 
         Idle connections are closed; those in use when they are done.
         """
-        self._released = True
+        self._released = True  # without the lock: nobody waits for who is just building
+        held = list(self._clients.copy().values())
         self._clients.clear()
         for http in self._in_use():
             http.connections.retire()
+        return held
 
     def shut(self, reason: Callable[[], TenantryError]) -> None:
         """Let no new request through; what is in flight finishes."""
@@ -145,10 +157,13 @@ class EndpointClients:
         return [http for http in found if http is not None]
 
     def _shared(self, kind: str, build: Callable[[], OpenAI | AsyncOpenAI]) -> OpenAI | AsyncOpenAI:
-        client = self._clients.get(kind, build)
-        if self._released:  # while it was built: only who asked for it may hold it
-            self._clients.clear()
-        return client
+        with self._building:
+            client = self._clients.get(kind)
+            if client is None:
+                client = self._clients[kind] = build()
+            if self._released:  # while it was built: only who asked for it may hold it
+                self._clients.clear()
+            return client
 
     def _build_sync(self) -> OpenAI:
         self.connection.check()

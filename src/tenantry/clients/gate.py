@@ -36,6 +36,7 @@ QUERY = "tenantry:default_query."
 
 IN_FLIGHT = "tenantry"  # the extension of a request that tells the transport its token
 UNAUTHORIZED = 401
+_KEYS = (API_KEY, ADMIN_API_KEY)
 _BEARER = "Bearer "
 
 
@@ -100,6 +101,8 @@ class _Lot:
 
 
 _Step: TypeAlias = "_Lot | httpx.Request"
+_NO_HEADERS: dict[str, Mapping[str, Slot]] = {}
+_NO_QUERY: dict[str, Mapping[str, Slot]] = {}
 
 
 class Gate(httpx.Auth):
@@ -117,17 +120,19 @@ class Gate(httpx.Auth):
         self.boundary: Boundary | None = None  # known once the SDK has made its base URL
         self.shut: Callable[[], TenantryError] | None = None
         self.webhook = webhook
-        self.in_flight: set[object] = set()  # tokens of requests that pass, and of open sockets
+        # Tokens of requests that pass, and of open sockets; an empty dict is smaller than a set.
+        self.in_flight: dict[object, None] = {}
         self.clock: Callable[[], float] = time.monotonic
         self.last_use = self.clock()
         self._events = events
         self._slots = {slot.placeholder: slot for slot in slots}
-        self._headers = _by_header(self._slots)
-        self._query = {
-            name.removeprefix(QUERY): {name: slot}
-            for name, slot in self._slots.items()
-            if name.startswith(QUERY)
-        }
+        self._keys = {name: self._slots[name] for name in _KEYS if name in self._slots}
+        # What most tenants do not have, these share.
+        self._headers, self._query, self._to_look_at = _NO_HEADERS, _NO_QUERY, CREDENTIAL_HEADERS
+        if len(self._keys) < len(self._slots):
+            self._headers = _by_header(self._slots, self._keys)
+            self._query = _by_parameter(self._slots)
+            self._to_look_at = CREDENTIAL_HEADERS.union(self._headers)
 
     def check_open(self) -> None:
         """Raise what the gate was shut with, if it was."""
@@ -142,18 +147,18 @@ class Gate(httpx.Auth):
         """
         token = object()
         # Entered before the gate is looked at: who shuts it and then waits misses nobody.
-        self.in_flight.add(token)
+        self.in_flight[token] = None
         try:
             self.check_open()
         except TenantryError:
-            self.in_flight.discard(token)
+            self.in_flight.pop(token, None)
             raise
         self.last_use = self.clock()
         return token
 
     def end(self, token: object) -> None:
         """Note that what began is over; ending twice is harmless."""
-        self.in_flight.discard(token)
+        self.in_flight.pop(token, None)
 
     def check_hop(self, request: httpx.Request) -> None:
         """Refuse a request that would leave the tenant's own address; called before every send.
@@ -290,12 +295,13 @@ class Gate(httpx.Auth):
         """Return the places that want a secret; a credential that is not ours is refused."""
         found: list[_Stamped] = []
         headers = request.headers
-        for name, slots in self._headers.items():
+        for name in self._to_look_at:
             values = headers.get_list(name)
             if not values:
                 continue
             value = values[0]
             bearer = value.startswith(_BEARER)
+            slots = self._headers.get(name, self._keys)
             slot = _slot_for(value.removeprefix(_BEARER) if bearer else value, slots)
             if slot is not None and len(values) == 1:
                 found.append(_Stamped(slot, name, bearer, in_query=False))
@@ -311,19 +317,30 @@ class Gate(httpx.Auth):
                 yield _Stamped(slot, name, bearer=False, in_query=True)
 
 
-def _by_header(slots: Mapping[str, Slot]) -> dict[str, dict[str, Slot]]:
-    """Return which slots may fill a header, by its name in small letters.
+def _by_header(
+    slots: Mapping[str, Slot], keys: Mapping[str, Slot]
+) -> dict[str, Mapping[str, Slot]]:
+    """Return which slots may fill a header that the configuration fills, by its small name.
 
-    A header that the configuration fills has its own secret, and no other: whoever can say what
-    stands in it must not have the tenant's key put there.
+    It has its own secret, and no other: whoever can say what stands in it must not have the
+    tenant's key put there.
     """
-    keys = {name: slots[name] for name in (API_KEY, ADMIN_API_KEY) if name in slots}
-    found = dict.fromkeys(CREDENTIAL_HEADERS, keys)
+    found: dict[str, Mapping[str, Slot]] = {}
     for placeholder, slot in slots.items():
         if placeholder.startswith(HEADERS):
             name = placeholder.removeprefix(HEADERS).casefold()
-            found[name] = {**found.get(name, {}), placeholder: slot}
+            others = found.get(name, keys if name in CREDENTIAL_HEADERS else {})
+            found[name] = {**others, placeholder: slot}
     return found
+
+
+def _by_parameter(slots: Mapping[str, Slot]) -> dict[str, Mapping[str, Slot]]:
+    """Return which slot may fill a parameter of the query."""
+    return {
+        name.removeprefix(QUERY): {name: slot}
+        for name, slot in slots.items()
+        if name.startswith(QUERY)
+    }
 
 
 def _slot_for(value: str, slots: Mapping[str, Slot]) -> Slot | None:

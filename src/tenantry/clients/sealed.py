@@ -28,6 +28,7 @@ _AZURE_ADDRESS = ("_azure_endpoint", "_azure_deployment")  # private, and pinned
 # Where WebSockets go, and regions: what the gate cannot check, or knows by their base URL.
 _ADDRESSES = ("data_residency", "websocket_base_url")
 _PASSED = ("organization", "project", "admin_api_key")
+_NONE: frozenset[str] = frozenset()
 
 
 class Sealed:
@@ -78,7 +79,7 @@ class Sealed:
         # Private, and pinned by tests: OPENAI_CUSTOM_HEADERS, and what it says of Authorization.
         vars(self)["_custom_headers"] = dict(options.get("default_headers") or {})
         if hasattr(self, "_ambient_authorizations"):
-            vars(self)["_ambient_authorizations"] = frozenset[str]()
+            vars(self)["_ambient_authorizations"] = _NONE
 
     def _held_webhook_secret(self) -> str | None:
         webhook = self.gate.webhook

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING
 
 from tenantry.clients import query
@@ -17,7 +17,6 @@ from tenantry.clients.gate import IN_FLIGHT
 from tenantry.clients.http import BaseAsyncClient, BaseClient, httpx
 from tenantry.clients.pools import AsyncCountedStream, CountedStream, LoopPool, OpenPool, ThreadPool
 from tenantry.errors import CredentialUnavailableError
-from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -26,6 +25,26 @@ if TYPE_CHECKING:
     from tenantry.clients.gate import Gate
     from tenantry.clients.sockets import Sockets
     from tenantry.secret import Secret
+
+
+class _NoCookies(CookieJar):
+    """Keeps nothing, so that all tenants can share it.
+
+    A cookie that one request brought would go along with every later one.
+    """
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Keep nothing."""
+
+    def add_cookie_header(self, request: object) -> None:
+        """Add nothing."""
+
+    def set_cookie(self, cookie: object) -> None:
+        """Keep nothing."""
+
+
+_NO_COOKIES = _NoCookies()
+_NO_BASE_URL = httpx.URL("/")  # the SDK's requests have whole addresses
 
 
 class SealedHttpClient(BaseClient):
@@ -38,7 +57,13 @@ class SealedHttpClient(BaseClient):
     endpoint: object = None
 
     def __init__(self, gate: Gate, transport: SyncTransport) -> None:
-        super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
+        super().__init__(
+            auth=gate,
+            transport=transport,
+            base_url=_NO_BASE_URL,
+            cookies=_NO_COOKIES,
+            trust_env=False,
+        )
         self.gate = gate
         self.connections = transport
 
@@ -55,7 +80,13 @@ class AsyncSealedHttpClient(BaseAsyncClient):
     endpoint: object = None
 
     def __init__(self, gate: Gate, transport: AsyncTransport) -> None:
-        super().__init__(auth=gate, transport=transport, cookies=_no_cookies(), trust_env=False)
+        super().__init__(
+            auth=gate,
+            transport=transport,
+            base_url=_NO_BASE_URL,
+            cookies=_NO_COOKIES,
+            trust_env=False,
+        )
         self.gate = gate
         self.connections = transport
 
@@ -73,11 +104,6 @@ def _retire(http: SealedHttpClient | AsyncSealedHttpClient) -> None:
         connections.retire()
 
 
-def _no_cookies() -> CookieJar:
-    # A cookie that one request brought would go along with every later one.
-    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
-
-
 class SyncTransport(httpx.BaseTransport):
     """What sends a tenant's requests from this process, through a pool that is made when needed."""
 
@@ -90,12 +116,10 @@ class SyncTransport(httpx.BaseTransport):
         self._retired: tuple[ThreadPool, ...] = ()  # and in use, or lately were
         # Guards _pool and _retired; a client that is collected in here may take it again.
         self._lock = threading.RLock()
-        survives_fork(self)
 
     def after_fork(self) -> None:
         """Leave the parent's sockets alone: closing them here would end its conversations."""
         self._lock = threading.RLock()
-        self._gate.in_flight.clear()
         self._parked += (*self._known(),)
         self._pool, self._retired = None, ()
 
@@ -187,12 +211,10 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._pools: dict[asyncio.AbstractEventLoop, LoopPool] = {}
         self._retired: tuple[LoopPool, ...] = ()  # and in use, or lately were
         self._lock = threading.RLock()  # guards _pools and _retired
-        survives_fork(self)
 
     def after_fork(self) -> None:
         """Leave the parent's sockets alone; see `SyncTransport`."""
         self._lock = threading.RLock()
-        self._gate.in_flight.clear()
         self._parked += (*self._known(),)
         self._pools, self._retired = {}, ()
 
