@@ -8,7 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 from tenantry import warming
-from tenantry.clients import BuiltClients, EndpointClients, Sockets, checked
+from tenantry.clients import BuiltClients, EndpointClients, Sockets
 from tenantry.context import current_tenant
 from tenantry.errors import RegistryClosedError, TenantDisabledError, TenantryError
 from tenantry.events import EventStream
@@ -61,7 +61,7 @@ class ClientRegistry(Operations):
         reloader = Reloader(read, catalog, secrets, clients, sockets, events, limits=limits)
         super().__init__(catalog, secrets, clients, reloader, events)
         self._sockets = sockets
-        self._built = clients.pool.built
+        self._find = clients.pool.built.get
 
     @classmethod
     def open(
@@ -123,12 +123,11 @@ class ClientRegistry(Operations):
                 `RegistryClosedError`.
         """
         name = current_tenant() if tenant is None else tenant
-        clients = self._built.get((name, endpoint))
-        client = (clients or self._endpoint(name, endpoint)).sync()
-        if not options:
-            return client
-        checked(options)
-        return client.with_options(**options)
+        clients = self._find(name if endpoint is None else (name, endpoint))
+        clients = clients or self._endpoint(name, endpoint)
+        if options:
+            return clients.sync_clone(options)
+        return clients.sync_client or clients.sync()
 
     def async_client(
         self,
@@ -139,12 +138,11 @@ class ClientRegistry(Operations):
     ) -> AsyncOpenAI:
         """Return the tenant's `openai.AsyncOpenAI`; see `client`. Needs no running loop."""
         name = current_tenant() if tenant is None else tenant
-        clients = self._built.get((name, endpoint))
-        client = (clients or self._endpoint(name, endpoint)).async_()
-        if not options:
-            return client
-        checked(options)
-        return client.with_options(**options)
+        clients = self._find(name if endpoint is None else (name, endpoint))
+        clients = clients or self._endpoint(name, endpoint)
+        if options:
+            return clients.async_clone(options)
+        return clients.async_client or clients.async_()
 
     def evict(self, tenant: str) -> None:
         """Let go of a tenant's clients; who holds one keeps a working one."""
@@ -208,7 +206,7 @@ class ClientRegistry(Operations):
 
     def _endpoint(self, name: str, endpoint: str | None) -> EndpointClients:
         while True:
-            clients = self._clients.get((name, endpoint), lambda: self._build(name, endpoint))
+            clients = self._clients.get(name, endpoint, lambda: self._build(name, endpoint))
             if self._is_current(clients):
                 return clients
             self._clients.evict(clients, "changed")
@@ -220,7 +218,7 @@ class ClientRegistry(Operations):
             TenantryError: it is not served any more, or the registry was closed.
         """
         try:
-            return clients.serves(self._enabled(*clients.key))
+            return clients.serves(self._enabled(clients.tenant, clients.endpoint or None))
         except TenantryError as error:
             reason = error
             clients.shut(lambda: reason)

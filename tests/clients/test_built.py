@@ -75,7 +75,7 @@ class Estate:
         self.registry.subscribe(self.heard.append)
 
     def endpoint(self, name: str) -> EndpointClients:
-        return self.built.pool.built[name, None]
+        return self.built.pool.built[name]
 
     def evictions(self) -> list[tuple[str, str, str]]:
         """End the registry, and return who was evicted, and why."""
@@ -160,13 +160,13 @@ def test_it_is_called_when_the_first_can_be_idle(
     """Once for all, however many there are, and again while any are left."""
     built, book = alone
     for name in estate.registry.tenants:
-        built.get((name, None), lambda name=name: of(estate, name))  # type: ignore[misc]  # bound
+        built.get(name, None, lambda name=name: of(estate, name))  # type: ignore[misc]  # bound
     assert 1 == len(book.asked)
     clock.ahead = 30
-    built.pool.built["acme", None].gate.last_use = clock()
+    built.pool.built["acme"].gate.last_use = clock()
     clock.ahead = 61
     built.due()
-    assert [("acme", None)] == list(built.pool)
+    assert ["acme"] == list(built.pool)
     clock.ahead = 91
     built.due()
     assert ([], 2) == (list(built.pool), len(book.asked))
@@ -178,12 +178,12 @@ def test_a_call_that_a_nearer_one_has_replaced_does_nothing(
 ) -> None:
     """Otherwise there would be one more of them for ever, after each change of `idle_after`."""
     built, book = alone
-    built.get(("acme", None), lambda: of(estate, "acme"))
+    built.get("acme", None, lambda: of(estate, "acme"))
     built.idle_after = 10
     built.idle_after = 10
     assert [60, 10] == [round(each - time.monotonic()) for each in book.asked]
     clock.ahead = 5
-    built.pool.built["acme", None].gate.last_use = clock()
+    built.pool.built["acme"].gate.last_use = clock()
     clock.ahead = 10.5
     built.due()
     assert 3 == len(book.asked)
@@ -196,10 +196,10 @@ def test_a_child_goes_on_where_its_parent_was(
 ) -> None:
     """The call that the parent asked for is still to come, and nobody need ask for it."""
     built, book = alone
-    built.get(("acme", None), lambda: of(estate, "acme"))
+    built.get("acme", None, lambda: of(estate, "acme"))
     built.after_fork()
     clock.ahead = 30
-    built.pool.built["acme", None].gate.last_use = clock()
+    built.pool.built["acme"].gate.last_use = clock()
     clock.ahead = 61
     built.due()
     assert 2 == len(book.asked)
@@ -211,7 +211,7 @@ def test_nothing_is_idle_where_nothing_is_said(
     """`idle_after: null` keeps clients, until a reload says something else."""
     built, book = alone
     built.idle_after = None
-    built.get(("acme", None), lambda: of(estate, "acme"))
+    built.get("acme", None, lambda: of(estate, "acme"))
     clock.ahead = 1e6
     built.due()
     assert (1, []) == (len(built.pool), book.asked)
@@ -232,7 +232,7 @@ def test_above_the_limit_the_longest_idle_is_evicted(estate: Estate) -> None:
     held["acme"].models.list()
     estate.endpoint("globex").gate.last_use -= 10
     estate.registry.client("initech")
-    assert [("acme", None), ("initech", None)] == list(estate.built.pool)
+    assert ["acme", "initech"] == list(estate.built.pool)
     held["globex"].models.list()
     assert [("globex", "SealedOpenAI", "limit")] == estate.evictions()
 
@@ -243,7 +243,7 @@ def test_a_limit_of_one_works(estate: Estate) -> None:
     for _ in range(2):
         for name in estate.registry.tenants:
             estate.registry.client(name).models.list()
-            assert [(name, None)] == list(estate.built.pool)
+            assert [name] == list(estate.built.pool)
 
 
 # -- who still holds one --------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_what_is_put_aside_is_not_missed_on_its_way(
 
 def overtaken(estate: Estate, kind: str) -> Any:
     """Ask for a client whose endpoint is evicted while it is built, and return it."""
-    clients = estate.built.get(("acme", None), lambda: of(estate, "acme"))
+    clients = estate.built.get("acme", None, lambda: of(estate, "acme"))
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(make: Callable[[], Any]) -> Any:

@@ -7,8 +7,9 @@ import math
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from tenantry.clients.endpoint import EndpointClients, Key, key_of
 from tenantry.events import ClientEvicted
 from tenantry.forks import survives_fork
 from tenantry.pool import Pool
@@ -16,14 +17,11 @@ from tenantry.pool import Pool
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tenantry.clients.endpoint import EndpointClients
     from tenantry.errors import TenantryError
     from tenantry.events import EventStream
     from tenantry.schedule import Schedule
 
 clock = time.monotonic
-
-Key: TypeAlias = "tuple[str, str | None]"  # tenant and endpoint, as callers say them
 
 SHORTEST_NAP = 0.5  # seconds between two looks for idle clients
 DRAIN_PAUSE = 0.01  # seconds between two looks at what is in flight
@@ -79,12 +77,13 @@ class BuiltClients:
             self._idle_after = seconds
             self._wake()
 
-    def get(self, key: Key, build: Callable[[], EndpointClients]) -> EndpointClients:
+    def get(
+        self, tenant: str, endpoint: str | None, build: Callable[[], EndpointClients]
+    ) -> EndpointClients:
         """Return what was built for a tenant's endpoint, building it where there is nothing."""
-        tenant, endpoint = key
         if endpoint is not None:
             self._endpoints.setdefault(tenant, {})[endpoint] = None
-        clients = self.pool.get(key, build)
+        clients = self.pool.get(key_of(tenant, endpoint), build)
         if len(self.pool) > self.limit:
             self._evict_longest_idle(keep=clients)
         self._wake()
@@ -92,8 +91,8 @@ class BuiltClients:
 
     def of(self, tenant: str) -> list[EndpointClients]:
         """Return what the registry itself holds of a tenant."""
-        keys = [(tenant, endpoint) for endpoint in (None, *self._endpoints.get(tenant, {}).copy())]
-        found = (self.pool.built.get(key) for key in keys)
+        endpoints = (None, *self._endpoints.get(tenant, {}).copy())
+        found = (self.pool.built.get(key_of(tenant, endpoint)) for endpoint in endpoints)
         return [clients for clients in found if clients is not None]
 
     def superseded(self, tenant: str | None = None) -> list[EndpointClients]:

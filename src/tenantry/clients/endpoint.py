@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from tenantry.clients.boundary import Boundary
+from tenantry.clients.clones import Clones
 from tenantry.clients.connection import Connection
 from tenantry.clients.gate import ADMIN_API_KEY, API_KEY, HEADERS, QUERY, Gate, Slot
 from tenantry.clients.options import azure_arguments, openai_arguments
@@ -41,6 +42,15 @@ SYNC = "sync"
 ASYNC = "async"
 
 
+# The tenant, or with an endpoint both: what is asked for most is found by a string alone.
+Key: TypeAlias = "str | tuple[str, str]"
+
+
+def key_of(tenant: str, endpoint: str | None) -> Key:
+    """Return what the clients of a tenant's endpoint are found by."""
+    return tenant if endpoint is None else (tenant, endpoint)
+
+
 class EndpointClients:
     """One sync and one async client behind one gate, each built on first use.
 
@@ -69,10 +79,13 @@ class EndpointClients:
         self._events = events
         self._sockets = sockets
         self.connection = Connection(settings, credentials)
-        self._clients: dict[str, OpenAI | AsyncOpenAI] = {}
+        # Read without a lock; None until somebody asks, and once the registry let go of them.
+        self.sync_client: OpenAI | None = None
+        self.async_client: AsyncOpenAI | None = None
+        self._clones: dict[str, Clones[OpenAI | AsyncOpenAI]] = {}
         self._released = False
         self._http: dict[str, weakref.ref[SealedHttpClient | AsyncSealedHttpClient]] = {}
-        self._building = threading.Lock()  # guards writes to _clients
+        self._building = threading.Lock()  # guards writes to the clients
         survives_fork(self)
 
     def after_fork(self) -> None:
@@ -83,22 +96,50 @@ class EndpointClients:
             http.connections.after_fork()
 
     @property
-    def key(self) -> tuple[str, str | None]:
-        """The tenant and the endpoint, as callers say them."""
-        return self.tenant, self.endpoint or None
+    def key(self) -> Key:
+        """What they are found by."""
+        return key_of(self.tenant, self.endpoint or None)
 
     def sync(self) -> OpenAI:
-        built = self._clients.get(SYNC)
-        return cast("OpenAI", built or self._shared(SYNC, self._build_sync))
+        """Return the sync client, built on first use."""
+        with self._building:
+            client = self.sync_client
+            if client is None:
+                client = self.sync_client = self._build_sync()
+            if self._released:  # while it was built: only who asked for it may hold it
+                self.sync_client = None
+        return client
 
     def async_(self) -> AsyncOpenAI:
-        built = self._clients.get(ASYNC)
-        return cast("AsyncOpenAI", built or self._shared(ASYNC, self._build_async))
+        """Return the async client, built on first use."""
+        with self._building:
+            client = self.async_client
+            if client is None:
+                client = self.async_client = self._build_async()
+            if self._released:
+                self.async_client = None
+        return client
+
+    def sync_clone(self, options: Mapping[str, Any]) -> OpenAI:
+        """Return the sync client's clone with these options.
+
+        Raises:
+            OptionNotAllowedError: naming the option and those that are allowed.
+        """
+        clones = self._clones.get(SYNC) or self._clones_of(SYNC, self.sync_client or self.sync())
+        return cast("OpenAI", clones.get(options))
+
+    def async_clone(self, options: Mapping[str, Any]) -> AsyncOpenAI:
+        """Return the async client's clone with these options; see `sync_clone`."""
+        clones = self._clones.get(ASYNC) or self._clones_of(
+            ASYNC, self.async_client or self.async_()
+        )
+        return cast("AsyncOpenAI", clones.get(options))
 
     @property
     def built(self) -> tuple[str, ...]:
         """The classes of the clients that were built."""
-        return tuple(type(client).__name__ for client in list(self._clients.values()))
+        return tuple(type(client).__name__ for client in self._shared())
 
     @property
     def kinds_held(self) -> tuple[str, ...]:
@@ -125,8 +166,9 @@ class EndpointClients:
         Idle connections are closed; those in use when they are done.
         """
         self._released = True  # without the lock: nobody waits for who is just building
-        held = list(self._clients.copy().values())
-        self._clients.clear()
+        held = self._shared()
+        self.sync_client = self.async_client = None
+        self._clones.clear()
         for http in self._in_use():
             http.connections.retire()
         return held
@@ -156,14 +198,16 @@ class EndpointClients:
         found = (http() for http in list(self._http.values()))
         return [http for http in found if http is not None]
 
-    def _shared(self, kind: str, build: Callable[[], OpenAI | AsyncOpenAI]) -> OpenAI | AsyncOpenAI:
-        with self._building:
-            client = self._clients.get(kind)
-            if client is None:
-                client = self._clients[kind] = build()
-            if self._released:  # while it was built: only who asked for it may hold it
-                self._clients.clear()
-            return client
+    def _shared(self) -> list[OpenAI | AsyncOpenAI]:
+        """Return the clients that the registry hands out."""
+        both = (self.sync_client, self.async_client)
+        return [client for client in both if client is not None]
+
+    def _clones_of(self, kind: str, client: OpenAI | AsyncOpenAI) -> Clones[OpenAI | AsyncOpenAI]:
+        clones = self._clones.setdefault(kind, Clones(client, self._building))
+        if self._released:
+            self._clones.clear()
+        return clones
 
     def _build_sync(self) -> OpenAI:
         self.connection.check()
