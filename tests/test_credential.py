@@ -12,7 +12,7 @@ import pytest
 
 from tenantry.credential import Credential
 from tenantry.errors import CredentialUnavailableError, Failure, SourceError
-from tenantry.events import Event, EventStream, RefreshFailed, SecretRotated
+from tenantry.events import Event, EventStream, RefreshFailed, SecretRefreshed, SecretRotated
 from tenantry.freshness import Freshness, RefreshPolicy
 from tenantry.keyring import Keyring
 from tenantry.secret import Document, Secret
@@ -350,7 +350,11 @@ def test_a_rotation_is_an_event(bench: Bench) -> None:
     bench.store.reply = Document("v2", version="3")
     credential.refresh()
     expected = SecretRotated("acme", source="vault", version="3", previous_version="2")
-    assert expected == bench.event()
+    told = [bench.event() for _ in range(4)]
+    assert [("1", False), ("2", False), ("3", True)] == [
+        (event.version, event.changed) for event in told if isinstance(event, SecretRefreshed)
+    ]
+    assert expected == told[3]
     assert [] == bench.seen
 
 
@@ -360,6 +364,7 @@ def test_a_failure_is_an_event(bench: Bench, held: bool) -> None:
     credential = bench.credential()
     if held:
         credential.get()
+        assert isinstance(bench.event(), SecretRefreshed)
     bench.store.reply = SourceError("forbidden", failure=Failure.DENIED)
     with pytest.raises(CredentialUnavailableError):
         credential.refresh()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import hmac
 import json
 import pickle
 import traceback
@@ -13,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantry.errors import Failure, SourceError
-from tenantry.secret import MAX_LENGTH, Document, Secret
+from tenantry.secret import (
+    MAX_LENGTH,
+    Document,
+    Secret,
+    fingerprint_freely,
+    fingerprint_under,
+)
 
 PLANTED = "sk-planted/+0123456789=="
 
@@ -229,3 +236,49 @@ def test_same_content_is_not_same_version() -> None:
     """A new version with the old content is no rotation."""
     assert Document("x", version="1").same_content(Document("x", version="2", lifetime=3.0))
     assert not Document("x").same_content(Document({"x": "x"}))
+
+
+class Named:
+    """Whoever knows the key that fingerprints are made with."""
+
+    def __init__(self, key: str | None) -> None:
+        self.secret = None if key is None else Secret(key)
+
+    def key(self) -> Secret | None:
+        return self.secret
+
+
+def test_a_named_key_makes_fingerprints_that_compare() -> None:
+    """The HMAC-SHA256 of the value under it, by its first twelve digits: anybody can compute it."""
+    expected = hmac.new(b"pepper", b"sk-1", "sha256").hexdigest()[:12]
+    named, random = Named("pepper"), Secret("sk-1").fingerprint
+    fingerprint_under(named.key)
+    try:
+        assert expected == Secret("sk-1").fingerprint != random
+    finally:
+        fingerprint_freely(named.key)
+    assert random == Secret("sk-1").fingerprint
+
+
+def test_the_last_key_that_was_named_counts() -> None:
+    """While whoever named it lives, and then the one before."""
+    first, last = Named("first"), Named("last")
+    fingerprint_under(first.key)
+    under_first = Secret("sk-1").fingerprint
+    fingerprint_under(last.key)
+    try:
+        assert under_first != Secret("sk-1").fingerprint
+        del last
+        assert under_first == Secret("sk-1").fingerprint
+    finally:
+        fingerprint_freely(first.key)
+
+
+def test_without_its_key_nothing_has_a_fingerprint() -> None:
+    """One made with another key would be taken for another secret's."""
+    unknown = Named(None)
+    fingerprint_under(unknown.key)
+    try:
+        assert ("", "") == (Secret("sk-1").fingerprint, Document("sk-1").fingerprint)
+    finally:
+        fingerprint_freely(unknown.key)

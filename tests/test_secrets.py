@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tenantry.errors import CredentialUnavailableError, SourceError
-from tenantry.events import Event, EventStream, RefreshFailed, SecretRotated
+from tenantry.events import Event, EventStream, RefreshFailed, SecretRefreshed, SecretRotated
 from tenantry.loading import load
 from tenantry.secret import Document
 from tenantry.secrets import Secrets
@@ -181,7 +181,9 @@ def test_rotation_and_failure_are_events(bench: Bench) -> None:
     with pytest.raises(CredentialUnavailableError):
         credential.refresh()
     bench.close()
-    rotated, failed = bench.seen
+    _first, refreshed, rotated, failed = bench.seen
+    assert isinstance(refreshed, SecretRefreshed)
+    assert ("2", True) == (refreshed.version, refreshed.changed)
     assert SecretRotated("acme", source="safe", version="2", previous_version="1") == rotated
     assert isinstance(failed, RefreshFailed)
     assert ("safe", "empty", True) == (failed.source, failed.reason, failed.usable)

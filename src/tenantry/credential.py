@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class CredentialStatus:
     """What is known of one credential, without its value. Ages and times in seconds.
 
-    `fingerprint` tells one value from another within this process; see `Secret.fingerprint`.
+    `fingerprint` tells one value from another; see `Secret.fingerprint`. `pinned_for` is how long
+    this version is still pinned, None where it is not.
     """
 
     setting: str
@@ -35,6 +37,8 @@ class CredentialStatus:
     age: float | None
     next_refresh: float | None
     last_error: str
+    source: str = ""
+    pinned_for: float | None = None
 
 
 class Credential:
@@ -77,6 +81,13 @@ class Credential:
         Raises:
             CredentialUnavailableError: where none is held and none came.
         """
+        keeper = self._keeper
+        keeper.in_use = True
+        holding = keeper.holding
+        held, secret = self._latest
+        # `_fresh` and `read` without a call: what was read last serves, and is fresh.
+        if held is holding.held and secret is not None and keeper.clock() < holding.fresh_until:
+            return secret
         return self.read(self._fresh() or self._waited(trying=False))
 
     async def aget(self) -> Secret:
@@ -169,9 +180,44 @@ class Credential:
         if age > 0:
             self._keeper.outdate(self._keeper.clock() - age)
 
+    def pin(self, version: str, seconds: float) -> None:
+        """Let a version of the document serve for so long; those who share it are served it too.
+
+        It is looked for among what is held, else fetched. Waits at most the policy's `wait`.
+
+        Raises:
+            SourceError: it cannot be had, or lacks the secret; nothing changes.
+        """
+        try:
+            held = self._keeper.of_version(version).result(self._keeper.policy.wait)
+        except TimeoutError:
+            raise self._late() from None
+        self._pin(held, seconds)
+
+    async def apin(self, version: str, seconds: float) -> None:
+        """Do what `pin` does, without holding up the event loop."""
+        try:
+            async with asyncio.timeout(self._keeper.policy.wait):
+                held = await asyncio.wrap_future(self._keeper.of_version(version))
+        except TimeoutError:
+            raise self._late() from None
+        self._pin(held, seconds)
+
+    def unpin(self) -> bool:
+        """Let the newest value serve again; return whether another one was pinned."""
+        return self._keeper.unpin()
+
+    def _pin(self, held: Held, seconds: float) -> None:
+        held.document.secret(self._field, self.setting)
+        self._keeper.pin(held, seconds)
+
+    def _late(self) -> SourceError:
+        return SourceError(f"no answer within {self._keeper.policy.wait:g} s")
+
     def status(self) -> CredentialStatus:
         keeper, held = self._keeper, self._keeper.held
         now = keeper.clock()
+        pinned = keeper.holding.pinned(now)
         secret = None if held is None else self.readable(held)
         return CredentialStatus(
             setting=self.setting,
@@ -182,6 +228,8 @@ class Credential:
             age=None if held is None else now - held.got,
             next_refresh=None if held is None else max(0.0, held.limits.soft - now),
             last_error="" if keeper.error is None else str(keeper.error),
+            source=self.source,
+            pinned_for=None if pinned is None else pinned.limits.hard - now,
         )
 
     def read(self, held: Held) -> Secret:
@@ -209,10 +257,10 @@ class Credential:
             return None
 
     def _raise_last_error(self, flight: Flight) -> None:
-        error, wait = self._keeper.error, self._keeper.policy.wait
+        error = self._keeper.error
         if not flight.done.done():
-            late = SourceError(f"no answer within {wait:g} s")
-            raise self._unavailable(Unavailable(late, wait)) from late
+            late = self._late()
+            raise self._unavailable(Unavailable(late, self._keeper.policy.wait)) from late
         if error is not None:
             retry_after = max(0.0, self._keeper.backoff.until - self._keeper.clock())
             raise self._unavailable(Unavailable(error, retry_after)) from error

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tenantry.forks import survives_fork
 
@@ -29,6 +29,16 @@ class Event:
     """Something that happened to a tenant; `tenant` is empty where it concerns all."""
 
     tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRefreshed(Event):
+    """A source delivered, after `seconds`; `changed` says whether another value than before."""
+
+    source: str
+    version: str
+    seconds: float
+    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +65,39 @@ class SecretRejected(Event):
 
 @dataclass(frozen=True, slots=True)
 class RefreshFailed(Event):
-    """A source could not deliver; `usable` says whether a held secret still serves."""
+    """A source could not deliver; `usable` says whether a held secret still serves.
+
+    `seconds` is how long that took to be known.
+    """
 
     source: str
     reason: str
     failure: str
     retry_in: float
     usable: bool
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialPinned(Event):
+    """An operator pinned a version of a credential: for `seconds` it serves, and nothing newer."""
+
+    source: str
+    version: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialUnpinned(Event):
+    """A pin is over, and the newest value serves again.
+
+    `reason` is `asked`, `expired`, `replaced` (by another pin) or `dropped` (nothing older may
+    serve, or the secret was removed).
+    """
+
+    source: str
+    version: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +130,25 @@ class RequestReplayed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestAnswered(Event):
+    """A request was answered; told only to who subscribes with `requests=True`.
+
+    It was sent with `version` of what `source` says, or had no credential where that is empty.
+    `waited_for_credential` and `waited_for_connection` are seconds; the second is None where
+    nobody knows. `replayed` says whether it was answered 401 before, with another secret.
+    """
+
+    endpoint: str
+    status: int
+    source: str
+    version: str
+    fingerprint: str
+    waited_for_credential: float
+    waited_for_connection: float | None
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TenantQuarantined(Event):
     """A tenant's own settings are wrong: it is not served until they are mended."""
 
@@ -111,6 +166,22 @@ class CatalogReloaded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogUnavailable(Event):
+    """The engine that keeps the tenants does not answer: those that were read are served on."""
+
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRecovered(Event):
+    """The engine answers again, after `seconds`, and what changed meanwhile was read."""
+
+    origin: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadRejected(Event):
     """A changed configuration cannot be used: everything stays as it was."""
 
@@ -120,15 +191,28 @@ class ReloadRejected(Event):
 Hook: TypeAlias = "Callable[[Event], None]"
 
 
+class Lines(Protocol):
+    """Writes events for people; is asked first whether anybody would see the line."""
+
+    def wants(self, event: Event) -> bool: ...
+
+    def write(self, event: Event) -> None: ...
+
+
 class EventStream:
     """Delivers events to hooks on one thread that exists while there are events.
 
     `lost` counts events that were dropped: hooks were too slow, or the stream was closed. Safe
     across a fork: the child starts with an empty queue and its own thread.
+
+    Args:
+        lines: is sent what somebody would see, before any hook.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lines: Lines | None = None) -> None:
+        self._lines = lines
         self._hooks: tuple[Hook, ...] = ()
+        self._hooks_of_requests: tuple[Hook, ...] = ()
         self._broken: list[Hook] = []
         self.after_fork()
         survives_fork(self)
@@ -143,28 +227,50 @@ class EventStream:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody listens; ask before building an event on a hot path."""
+        """Whether a hook listens; ask before building an event on a hot path."""
         return bool(self._hooks)
 
-    def subscribe(self, hook: Hook, first: Iterable[Event] = ()) -> Callable[[], None]:
+    @property
+    def requests_wanted(self) -> bool:
+        """Whether anybody wants to hear of every request."""
+        return bool(self._hooks_of_requests)
+
+    def subscribe(
+        self, hook: Hook, first: Iterable[Event] = (), *, requests: bool = False
+    ) -> Callable[[], None]:
         """Send every event to `hook` from now on; returns what ends the subscription.
 
-        What happened before, and still is so, comes `first`, and to this hook only.
+        What happened before, and still is so, comes `first`, and to this hook only. `requests` are
+        sent to who says so.
         """
         with self._condition:
             self._hooks = (*self._hooks, hook)
+            if requests:
+                self._hooks_of_requests = (*self._hooks_of_requests, hook)
         for event in first:
             self._deliver_to((hook,), event)
 
         def unsubscribe() -> None:
             with self._condition:
-                self._hooks = tuple(other for other in self._hooks if other is not hook)
+                self._hooks = _without(hook, self._hooks)
+                self._hooks_of_requests = _without(hook, self._hooks_of_requests)
 
         return unsubscribe
 
     def publish(self, event: Event) -> None:
-        if self._hooks:
-            self._deliver_to(self._hooks, event)
+        hooks = (
+            self._hooks_of_requests
+            if isinstance(event, RequestAnswered)
+            else self._with_lines(event)
+        )
+        if hooks:
+            self._deliver_to(hooks, event)
+
+    def _with_lines(self, event: Event) -> tuple[Hook, ...]:
+        lines = self._lines
+        return (
+            (lines.write, *self._hooks) if lines is not None and lines.wants(event) else self._hooks
+        )
 
     def _deliver_to(self, hooks: tuple[Hook, ...], event: Event) -> None:
         with self._condition:
@@ -203,8 +309,11 @@ class EventStream:
                     return
                 event, hooks = self._queue.popleft()
             for hook in hooks:
-                if hook in self._hooks:  # and did not unsubscribe meanwhile
+                if self._listens(hook):  # and did not unsubscribe meanwhile
                     self._call(hook, event)
+
+    def _listens(self, hook: Hook) -> bool:
+        return hook in self._hooks or (self._lines is not None and hook == self._lines.write)
 
     def _call(self, hook: Hook, event: Event) -> None:
         try:
@@ -214,3 +323,7 @@ class EventStream:
             if not any(hook is known for known in self._broken):
                 self._broken.append(hook)
                 log.exception("tenantry: a hook failed on %s", type(event).__name__)
+
+
+def _without(hook: Hook, hooks: tuple[Hook, ...]) -> tuple[Hook, ...]:
+    return tuple(other for other in hooks if other is not hook)

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 from tenantry.errors import Failure, SourceError, TenantryError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenantry.breaker import Breaker
     from tenantry.holding import Held
     from tenantry.secret import Document
 
@@ -38,7 +41,8 @@ class Change:
     """What happened to a document, for whoever keeps the books.
 
     `previous` is what served before, where the value changed. With `rejected` the service refused
-    `held`, and `previous` serves on.
+    `held`, and `previous` serves on. `seconds` is how long a fetch took, None where nothing came of
+    one. `pin` is `pinned` where `held` was pinned, else why its pin ended.
     """
 
     held: Held | None
@@ -47,6 +51,8 @@ class Change:
     retry_in: float = 0.0
     usable: bool = True
     rejected: bool = False
+    seconds: float | None = None
+    pin: str = ""
 
 
 class Reason(Enum):
@@ -109,3 +115,32 @@ def worded(error: BaseException) -> SourceError:
         *_, (frame, line) = traceback.walk_tb(error.__traceback__)
         where = f" at {PurePath(frame.f_code.co_filename).name}:{line}"
     return SourceError(f"the source failed with {type(error).__name__}{where}")
+
+
+def fetched(
+    flight: Flight,
+    fetch: Fetch,
+    breaker: Breaker | None,
+    clock: Callable[[], float],
+    dice: Callable[[], float],
+) -> Document:
+    """Ask the source; through its breaker, unless somebody wants an answer of the source itself.
+
+    Raises:
+        Exception: whatever the source raises, or the breaker.
+    """
+    if breaker is not None and flight.reason is not Reason.WANTED:
+        breaker.check(clock(), dice())
+    error: SourceError | None = None
+    try:
+        document = fetch(forced=flight.forced)
+    except BaseException as raised:
+        error = worded(raised)
+        raise
+    finally:
+        if breaker is not None:
+            breaker.landed(error, clock(), dice())
+    if document.lifetime is not None and not document.lifetime > 0:
+        reason = "the secret arrived already expired"
+        raise SourceError(reason, hint="compare this machine's clock with the source's")
+    return document

@@ -48,7 +48,8 @@ class Holding:
     """The values of one document.
 
     `held` is what serves, and `fresh_until` the instant before which it may be read without looking
-    further. `proven` is the last document that the service accepted.
+    further. `proven` is the last document that the service accepted. `pin` serves before all of
+    them, until its limits end it: somebody said so.
     """
 
     def __init__(self) -> None:
@@ -56,14 +57,24 @@ class Holding:
         self.fresh_until = -math.inf
         self.proven: Document | None = None
         self.trial: Trial | None = None
+        self.pin: Held | None = None
         self._previous: tuple[Held, float] | None = None  # and the instant it is kept until
 
     @property
     def newest(self) -> Held | None:
         return self.held if self.trial is None else self.trial.held
 
+    def pinned(self, now: float) -> Held | None:
+        """Return what is pinned, while it is."""
+        return self.pin if self.pin is not None and self.pin.usable(now) else None
+
+    def serving(self, now: float) -> Held | None:
+        """Return what is pinned, else what serves, however old."""
+        return self.pinned(now) or self.held
+
     def freshness(self, now: float) -> Freshness:
-        return Freshness.EXPIRED if self.held is None else self.held.limits.freshness(now)
+        held = self.serving(now)
+        return Freshness.EXPIRED if held is None else held.limits.freshness(now)
 
     def usable(self, now: float) -> bool:
         return self.held is not None and self.held.usable(now)
@@ -100,7 +111,9 @@ class Holding:
             self._serve(replace(self.held, limits=sooner))
 
     def outdate(self, instant: float, now: float) -> bool:
-        """Mistrust what came before `instant`; return whether that is what serves."""
+        """Mistrust what came before `instant`; return whether that is what serves unpinned."""
+        if self.pin is not None and self.pin.got < instant:
+            self.set_pin(None)
         if self._previous is not None and self._previous[0].got < instant:
             self._previous = None
         if self.held is None or self.held.got >= instant:
@@ -110,14 +123,21 @@ class Holding:
 
     def drop(self) -> None:
         """Forget everything: the secret was removed where it came from."""
-        self.held = self.trial = self._previous = None
+        self.held = self.trial = self.pin = self._previous = None
+        self._set_fresh_until()
+
+    def set_pin(self, held: Held | None) -> None:
+        """Let a document serve before all others, or none; the others are kept as ever."""
+        self.pin = held
         self._set_fresh_until()
 
     # -- a value is asked for ---------------------------------------------------------------------
 
     def served(self, now: float, *, trying: bool, overlap: float) -> Held | None:
         """Return what serves, or, to one caller at a time that is `trying`, the value on trial."""
-        trial = self.trial
+        trial, pinned = self.trial, self.pinned(now)
+        if pinned is not None:
+            return pinned
         if trial is not None and not self.usable(now):
             self._promote(trial.held, now + overlap)
         elif trial is not None and trying and now >= trial.at and trial.held.usable(now):
@@ -129,18 +149,18 @@ class Holding:
 
     def newest_but(self, used: Any, read: Callable[[Held], Any]) -> Held | None:
         """Return the newest value, unless it reads like `used`."""
-        return _if_other(self.newest, used, read)
+        return if_other(self.newest, used, read)
 
     def previous_but(self, used: Any, read: Callable[[Held], Any], now: float) -> Held | None:
         """Return the predecessor while it is kept, unless it reads like `used`."""
         if self._previous is None:
             return None
         held, until = self._previous
-        return _if_other(held, used, read) if now < until and held.usable(now) else None
+        return if_other(held, used, read) if now < until and held.usable(now) else None
 
     def all(self, now: float) -> list[Held]:
-        """Return every value that may be in use: what serves, what is on trial, its predecessor."""
-        found = [self.held, None if self.trial is None else self.trial.held]
+        """Return every value that may be in use: pinned, serving, on trial, and the predecessor."""
+        found = [self.pinned(now), self.held, None if self.trial is None else self.trial.held]
         if self._previous is not None and now < self._previous[1]:
             found.append(self._previous[0])
         return [held for held in found if held is not None]
@@ -167,7 +187,7 @@ class Holding:
         if trial is None or read(trial.held) != used:
             return None, False
         news, trial.refused = not trial.refused, True
-        return _if_other(self.held, used, read), news
+        return if_other(self.held, used, read), news
 
     # -- within -----------------------------------------------------------------------------------
 
@@ -186,7 +206,7 @@ class Holding:
         self._serve(fresh)
 
     def _settle(self, fresh: Held) -> None:
-        self.trial = self._previous = None
+        self.trial = self.pin = self._previous = None
         self._serve(fresh)
 
     def _serve(self, held: Held) -> None:
@@ -196,11 +216,14 @@ class Holding:
     def _set_fresh_until(self) -> None:
         newest, trial, held = self.newest, self.trial, self.held
         until = -math.inf if newest is None or held is None else newest.limits.soft
-        if trial is not None and held is not None:
+        if self.pin is not None:
+            until = -math.inf  # `held` is not what serves
+        elif trial is not None and held is not None:
             until = min(until, trial.at, held.limits.hard)
         self.fresh_until = until
 
 
-def _if_other(held: Held | None, used: Any, read: Callable[[Held], Any]) -> Held | None:
+def if_other(held: Held | None, used: Any, read: Callable[[Held], Any]) -> Held | None:
+    """Return a value, unless it reads like `used`, or not at all."""
     found = None if held is None else read(held)
     return held if found is not None and found != used else None

@@ -25,7 +25,8 @@ from tenantry.freshness import (
     RefreshPolicy,
     limits,
 )
-from tenantry.holding import Held, Holding
+from tenantry.holding import Held, if_other
+from tenantry.pinning import Pinnable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ NO_BACKOFF = Backoff()
 FLIGHT_LIMIT = 60.0  # seconds; a flight that takes longer is given up, its thread is not waited for
 
 
-class Keeper:
+class Keeper(Pinnable):
     """Keeps one document; lives as long as the registry.
 
     `in_use` says whether anybody read it since it came: what nobody reads is not refreshed ahead.
@@ -56,19 +57,13 @@ class Keeper:
         on_change: Callable[[Change], None] = lambda _: None,
         breaker: Breaker | None = None,
     ) -> None:
+        super().__init__(refresher, lane, clock, dice, on_change, breaker)
         self.policy = policy
-        self.clock = clock
-        self.holding = Holding()
         self.in_use = False
         self.error: SourceError | None = None
         self.backoff = NO_BACKOFF
         self._fetch = fetch
-        self._refresher = refresher
-        self._lane = lane
-        self._dice = dice
-        self._on_change = on_change
-        self._breaker = breaker
-        self._expected: set[tuple[str | None, str]] = set()
+        self._expected: tuple[tuple[str | None, str], ...] = ()
         self._paces = Paces()
         self._flight: Flight | None = None
         self._nothing_before = -math.inf  # what came earlier is dropped by the next that delivers
@@ -82,20 +77,22 @@ class Keeper:
 
     @property
     def held(self) -> Held | None:
-        """What serves."""
-        return self.holding.held
+        """What serves, however old."""
+        return self.holding.serving(self.clock())
 
     @property
     def empty(self) -> bool:
         """Whether nothing was fetched, failed or is on its way."""
-        return self.holding.newest is None and self._flight is None and self.error is None
+        held = self.holding.newest or self.holding.pin
+        return held is None and self._flight is None and self.error is None
 
     def freshness(self) -> Freshness:
         return self.holding.freshness(self.clock())
 
     def expect(self, field: str | None, setting: str) -> None:
         """Hold later documents to having this secret, if the one that serves has it."""
-        self._expected.add((field, setting))
+        if (field, setting) not in self._expected:
+            self._expected = (*self._expected, (field, setting))
 
     def obey(self, policy: RefreshPolicy) -> None:
         """Take other limits; what is held obeys at once where they are smaller."""
@@ -110,6 +107,7 @@ class Keeper:
         with self._lock:
             self.holding.drop()
             self.in_use = False
+        self._tell_of_pin("dropped")
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -175,6 +173,7 @@ class Keeper:
 
     def due(self) -> None:
         """Refresh ahead of need, if anybody read the document since it came."""
+        super().due()
         if self.in_use:
             self._look()
 
@@ -194,6 +193,7 @@ class Keeper:
             now = self.clock()
             if self.holding.outdate(instant, now):
                 self._start(now, Reason.WANTED, drop_previous=True)
+        self._tell_of_pin("dropped")
 
     # -- looking ----------------------------------------------------------------------------------
 
@@ -233,6 +233,8 @@ class Keeper:
         with self._lock:
             now = self.clock()
             self._give_up_late_flight(now)
+            if (pinned := self.holding.pinned(now)) is not None:
+                return if_other(pinned, used, read), None  # who pins it wants to see what happens
             may_force = self._paces.allow(tenant, now) and not self._denied(now)
             serving, news = self.holding.refused(used, read)
             if news:
@@ -253,10 +255,11 @@ class Keeper:
 
     def _other(self, used: Any, read: Callable[[Held], Any]) -> Held | None:
         with self._lock:
+            now = self.clock()
+            if (pinned := self.holding.pinned(now)) is not None:
+                return if_other(pinned, used, read)
             newest = self.holding.newest_but(used, read)
-            if newest is not None:
-                return newest
-            return self.holding.previous_but(used, read, self.clock())
+            return newest or self.holding.previous_but(used, read, now)
 
     def _denied(self, now: float) -> bool:
         """Whether the source refuses us, and must not be asked again whoever wants it."""
@@ -297,6 +300,7 @@ class Keeper:
             return  # given up, or overtaken, before a thread was free for it
         try:
             self._on_change(self._outcome(flight))
+            self._tell_of_pin("dropped")
         finally:
             # Not before it is reported: the next flight must not be reported first.
             with self._lock:
@@ -304,39 +308,22 @@ class Keeper:
 
     def _outcome(self, flight: Flight) -> Change:
         try:
-            return self._delivered(flight, self._fetched(flight))
+            return self._delivered(flight, self._asked(flight, self._fetch))
         except BaseException as error:  # noqa: BLE001  # whatever a source raises is its failure
             return self._failed(flight, worded(error))
-
-    def _fetched(self, flight: Flight) -> Document:
-        if self._breaker is not None and flight.reason is not Reason.WANTED:
-            self._breaker.check(self.clock(), self._dice())
-        try:
-            document = self._fetch(forced=flight.forced)
-        except BaseException as error:
-            self._note_landing(worded(error))
-            raise
-        self._note_landing(None)
-        if document.lifetime is not None and not document.lifetime > 0:
-            reason = "the secret arrived already expired"
-            raise SourceError(reason, hint="compare this machine's clock with the source's")
-        return document
-
-    def _note_landing(self, error: SourceError | None) -> None:
-        if self._breaker is not None:
-            self._breaker.landed(error, self.clock(), self._dice())
 
     def _delivered(self, flight: Flight, document: Document) -> Change:
         with self._lock:
             now = self.clock()
             if self._overtaken(flight):
                 return Change(self.held, None)
-            if self.held is not None:
-                document.check_against(self.held.document, self._expected)
+            held = self.holding.held
+            if held is not None:
+                document.check_against(held.document, self._expected)
             before = self.holding.newest
             changed = before is not None and not before.document.same_content(document)
             fresh = Held(document, self._limits(now, document), now)
-            mistrusted = self.held is not None and self.held.got < self._nothing_before
+            mistrusted = held is not None and held.got < self._nothing_before
             drop = flight.drop_previous or (mistrusted and flight.started >= self._nothing_before)
             self.holding.take(fresh, overlap=self.policy.overlap, drop_previous=drop)
             if flight.reason is Reason.REJECTED:
@@ -346,7 +333,7 @@ class Keeper:
                 self._paces.reset()
             self.error, self.backoff, self.in_use = None, NO_BACKOFF, False
         self._refresher.schedule.at(fresh.limits.soft, self)
-        return Change(fresh, before if changed else None)
+        return Change(fresh, before if changed else None, seconds=now - flight.started)
 
     def _overtaken(self, flight: Flight) -> bool:
         """Whether a flight that started later has delivered: what this one brings is older."""
@@ -375,7 +362,8 @@ class Keeper:
             retry_at = self.backoff.until
         if usable:
             self._refresher.schedule.at(retry_at, self)
-        return Change(self.held, None, error, retry_at - now, usable)
+        seconds = now - flight.started
+        return Change(self.held, None, error, retry_at - now, usable, seconds=seconds)
 
     def _note_failure(self, error: SourceError, now: float) -> bool:
         held = self.holding.held

@@ -8,17 +8,28 @@ import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from tenantry.events import Event, EventStream, RefreshFailed, SecretRejected, SecretRotated
+from tenantry.events import (
+    CredentialPinned,
+    CredentialUnpinned,
+    Event,
+    EventStream,
+    RefreshFailed,
+    SecretRefreshed,
+    SecretRejected,
+    SecretRotated,
+)
 from tenantry.forks import survives_fork
 from tenantry.freshness import RefreshPolicy
 from tenantry.keeper import Keeper
 from tenantry.refresher import Refresher
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable
+    from collections.abc import Collection, Hashable, Iterable, Iterator
 
     from tenantry.breaker import Breaker
     from tenantry.flight import Change, Fetch
+    from tenantry.holding import Held
+    from tenantry.secret import Document
 
     Place: TypeAlias = tuple[Hashable, Hashable]  # a source, and what tells its documents apart
 
@@ -140,7 +151,7 @@ class Keyring:
 
 
 def _report(events: EventStream, source: str, tenant: str, change: Change) -> None:
-    if events.wanted and (event := _event(change, source, tenant)) is not None:
+    for event in _events(change, source, tenant):
         events.publish(event)
 
 
@@ -151,29 +162,46 @@ def _relax(kept: _Kept, released: RefreshPolicy | None) -> None:
     kept.keeper.obey(functools.reduce(RefreshPolicy.tightened, set(kept.needs.values())))
 
 
-def _event(change: Change, source: str, tenant: str) -> Event | None:
+def _events(change: Change, source: str, tenant: str) -> Iterator[Event]:
     if change.error is not None:
-        return RefreshFailed(
+        yield RefreshFailed(
             tenant,
             source=source,
             reason=str(change.error),
             failure=change.error.failure.value,
             retry_in=change.retry_in,
             usable=change.usable,
+            seconds=change.seconds or 0.0,
         )
-    if change.held is None or change.previous is None:
-        return None
+    elif change.held is not None and change.pin:
+        yield _of_pin(change.held, change.pin, source, tenant)
+    elif change.held is not None:
+        yield from _news(change, change.held.document, source, tenant)
+
+
+def _of_pin(held: Held, pin: str, source: str, tenant: str) -> Event:
+    version = held.document.version
+    if pin == "pinned":
+        seconds = held.limits.hard - held.got
+        return CredentialPinned(tenant, source=source, version=version, seconds=seconds)
+    return CredentialUnpinned(tenant, source=source, version=version, reason=pin)
+
+
+def _news(change: Change, document: Document, source: str, tenant: str) -> Iterator[Event]:
+    before = None if change.previous is None else change.previous.document
+    version = document.version
+    if change.seconds is not None:
+        changed = before is not None
+        yield SecretRefreshed(tenant, source, version, seconds=change.seconds, changed=changed)
+    if before is None:
+        return
     if change.rejected:
-        return SecretRejected(
+        yield SecretRejected(
             tenant,
             source=source,
-            version=change.held.document.version,
-            fingerprint=change.held.document.fingerprint,
-            fell_back_to=change.previous.document.version,
+            version=version,
+            fingerprint=document.fingerprint,
+            fell_back_to=before.version,
         )
-    return SecretRotated(
-        tenant,
-        source=source,
-        version=change.held.document.version,
-        previous_version=change.previous.document.version,
-    )
+    else:
+        yield SecretRotated(tenant, source=source, version=version, previous_version=before.version)

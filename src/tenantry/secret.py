@@ -6,13 +6,14 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NoReturn, Self, SupportsIndex, final
 
 from tenantry.errors import Failure, SourceError
 
 REDACTED: Final = "**********"
-_FINGERPRINT_KEY: Final = secrets.token_bytes(32)
+_RANDOM_KEY: Final = secrets.token_bytes(32)
 MAX_LENGTH: Final = 16_384  # characters; what servers accept as one header
 MAX_PEM_LENGTH = 65_536  # of a certificate with its chain, or a key
 PEM_SETTINGS = frozenset({"certificate", "key"})  # of `tls`; everything else is sent as a header
@@ -20,8 +21,37 @@ PEM_SETTINGS = frozenset({"certificate", "key"})  # of `tls`; everything else is
 _PRINTABLE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 
 
-def _fingerprint(text: str) -> str:
-    return hmac.digest(_FINGERPRINT_KEY, text.encode(), "sha256").hex()[:12]
+_named_keys: list[weakref.WeakMethod[Callable[[], Secret | None]]] = []  # the last one counts
+
+
+def fingerprint_under(key: Callable[[], Secret | None]) -> None:
+    """Make the fingerprints of this process with `key()`, as long as the owner of it lives.
+
+    Processes that name the same key show the same fingerprint for a secret. While the key is not
+    known there are none: one made with another key would compare as another secret.
+    """
+    _named_keys[:] = [*(each for each in _named_keys if each()), weakref.WeakMethod(key)]
+
+
+def fingerprint_freely(key: Callable[[], Secret | None]) -> None:
+    """Forget that key; where no other was named, the random one of this process is taken again."""
+    _named_keys[:] = [named for named in _named_keys if named() not in (None, key)]
+
+
+def fingerprint(text: str) -> str:
+    """Return twelve digits that tell a text from others; see `Secret.fingerprint`."""
+    key = _key()
+    return "" if key is None else hmac.digest(key, text.encode(), "sha256").hex()[:12]
+
+
+def _key() -> bytes | None:
+    """Return what fingerprints are made with, None where that is named and not known."""
+    for reference in reversed(tuple(_named_keys)):
+        named = reference()
+        if named is not None:
+            secret = named()
+            return None if secret is None else secret.reveal().encode()
+    return _RANDOM_KEY
 
 
 @final
@@ -45,9 +75,10 @@ class Secret:
     def fingerprint(self) -> str:
         """Twelve digits that tell this value from others, in this process and its children only.
 
-        A keyed hash: it says nothing of the value to who sees it in a log.
+        Under a `registry.fingerprint_key` also in all others that name the same; empty while that
+        is not known. A keyed hash: it says nothing of the value to who sees it in a log.
         """
-        return _fingerprint(self._value)
+        return fingerprint(self._value)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._value == other._value
@@ -111,7 +142,7 @@ class Document:
     @property
     def fingerprint(self) -> str:
         """What tells this document from others; see `Secret.fingerprint`."""
-        return _fingerprint(repr(self._content))
+        return fingerprint(repr(self._content))
 
     def same_content(self, other: Document) -> bool:
         return self._content == other._content
@@ -144,10 +175,14 @@ class Document:
         Raises:
             SourceError: where there is no such field, or what it holds cannot be a secret.
         """
-        checked = _pem if setting in PEM_SETTINGS else _sendable
-        return Secret(checked(self._value(field, setting)), self.version)
+        # No frame that raises holds the plain value: tracebacks are written with their locals.
+        found = Secret(self._value(field, setting), self.version)
+        fault = (_fault_of_pem if setting in PEM_SETTINGS else _fault_of_line)(found.reveal())
+        if fault:
+            raise SourceError(f"the value {fault} (not shown)", failure=Failure.DENIED)
+        return Secret(_unended(found.reveal()), self.version)
 
-    def _value(self, field: str | None, setting: str) -> object:
+    def _value(self, field: str | None, setting: str) -> Any:
         fields = self._fields(needed=field is not None)
         if fields is None:
             return self._content
@@ -156,6 +191,7 @@ class Document:
         if field not in fields:
             known = ", ".join(sorted(map(str, fields))) or "none"
             lacks = f"no field {field!r}" if field else "not exactly one field"
+            del fields  # likewise
             reason = f"the document has {lacks}; it has: {known}"
             raise SourceError(reason, failure=Failure.ABSENT, hint="say `field:` in the reference")
         return fields[field]
@@ -180,37 +216,35 @@ def _json_object(text: str) -> Mapping[str, Any] | None:
     return parsed if isinstance(parsed, dict) else None
 
 
-def _sendable(value: object) -> str:
-    """Refuse what could not be sent as a header, before the SDK calls it a connection error."""
-    text = _text(value, MAX_LENGTH)
-    if not _PRINTABLE.fullmatch(text):
-        raise _unusable("holds a line break, a control or non-ASCII character, or outer spaces")
-    return text
+def _fault_of_line(value: object) -> str:
+    """Say what could not be sent as a header, before the SDK calls it a connection error."""
+    fault = _fault_of_text(value, MAX_LENGTH)
+    if not fault and not _PRINTABLE.fullmatch(_unended(str(value))):
+        return "holds a line break, a control or non-ASCII character, or outer spaces"
+    return fault
 
 
-def _pem(value: object) -> str:
-    """Refuse what is no certificate and no key; whether it fits is seen when it is used."""
-    text = _text(value, MAX_PEM_LENGTH)
-    if "-----BEGIN " not in text:
-        raise _unusable("is not PEM: it has no line that begins with -----BEGIN")
-    return text
+def _fault_of_pem(value: object) -> str:
+    """Say what is no certificate and no key; whether it fits is seen when it is used."""
+    fault = _fault_of_text(value, MAX_PEM_LENGTH)
+    if not fault and "-----BEGIN " not in str(value):
+        return "is not PEM: it has no line that begins with -----BEGIN"
+    return fault
 
 
-def _text(value: object, limit: int) -> str:
+def _fault_of_text(value: object, limit: int) -> str:
     if not isinstance(value, str):
-        raise _unusable(f"is {type(value).__name__}, not a text")
-    text = value.removesuffix("\n").removesuffix("\r")
+        return f"is {type(value).__name__}, not a text"
+    text = _unended(value)
     if not text:
-        raise _unusable("is empty")
-    if len(text) > limit:
-        raise _unusable(f"is longer than {limit} characters")
-    return text
+        return "is empty"
+    return f"is longer than {limit} characters" if len(text) > limit else ""
+
+
+def _unended(text: str) -> str:
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _not_pickled(it: Secret | Document) -> TypeError:
     name = type(it).__name__
     return TypeError(f"a {name} is not pickled: send the reference and fetch it where it is needed")
-
-
-def _unusable(fault: str) -> SourceError:
-    return SourceError(f"the value {fault} (not shown)", failure=Failure.DENIED)

@@ -11,24 +11,30 @@ from tenantry.credential import Credential
 from tenantry.freshness import RefreshPolicy
 from tenantry.keyring import Keyring
 from tenantry.pool import Pool
+from tenantry.secret import fingerprint_freely, fingerprint_under
 from tenantry.settings import SecretReference
 from tenantry.sources import WORKLOAD_IDENTITY, SourceKind, SourceTools
+from tenantry.sources.versions import at_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tenantry.events import EventStream
+    from tenantry.flight import Fetch
     from tenantry.keeper import Keeper
     from tenantry.keyring import Place
     from tenantry.loading import DeclaredSource, Tenant
     from tenantry.refresher import Refresher
-    from tenantry.secret import Document
+    from tenantry.secret import Document, Secret
     from tenantry.settings import (
         ReferenceOptions,
         TenantSettings,
         WorkloadIdentitySettings,
     )
     from tenantry.sources import Source
+
+# Who waits for the catalog waits for its secret, too; it is asked for at each connection only.
+CATALOG_POLICY = RefreshPolicy(every=30.0, wait=0.5)
 
 
 class Secrets:
@@ -47,6 +53,7 @@ class Secrets:
         self._keyring = Keyring(events, refresher)
         self._built_in: Pool[str, _Source] = Pool()
         self._declared: Mapping[str, _Source] = {}
+        self._fingerprint_key: Credential | None = None
         self.declare(declared)
         self.schedule = self._keyring.schedule
         self.submit = self._keyring.submit
@@ -169,12 +176,32 @@ class Secrets:
             for credential in self.credentials(tenant, settings).values():
                 credential.outdate(settings.rotated_at)
 
+    def fingerprint_under(self, reference: SecretReference) -> None:
+        """Make this process's fingerprints with a secret of the registry's own, which is fetched.
+
+        Waits for one that does not leave the machine.
+        """
+        key = self._credential(reference, "(registry)", reference.setting, RefreshPolicy())
+        flight = key.keeper.prefetch()
+        if flight is not None and self.is_local(key):
+            flight.wait(key.keeper.policy.wait)
+        self._fingerprint_key = key
+        fingerprint_under(self.fingerprint_key)
+
+    def fingerprint_key(self) -> Secret | None:
+        """Return what fingerprints are made with, None while that is not known; never waits."""
+        if self._fingerprint_key is None:
+            return None
+        self._fingerprint_key.prefetch()
+        return self._fingerprint_key.peek()
+
     def is_local(self, credential: Credential) -> bool:
         """Whether fetching a credential does not leave the machine."""
         kind = self._kinds.get(credential.source)
         return kind is not None and kind.local
 
     def close(self) -> None:
+        fingerprint_freely(self.fingerprint_key)
         self._keyring.close()
         for source in (*self._declared.values(), *self._built_in.clear()):
             source.close()
@@ -227,6 +254,10 @@ class Secrets:
     def _own_credential(self, source: str, reference: SecretReference) -> Credential:
         """A secret that a source needs for itself; no tenant's."""
         return self._credential(reference, _itself(source), reference.setting, RefreshPolicy())
+
+    def for_catalog(self, reference: SecretReference) -> Credential:
+        """Return the secret that an engine of tenants is reached with; no tenant's."""
+        return self._credential(reference, "(catalog)", reference.setting, CATALOG_POLICY)
 
     def _lane(self, reference: SecretReference) -> str:
         """Name where a reference is fetched.
@@ -286,6 +317,10 @@ class _Fetch:
 
     def __call__(self, *, forced: bool) -> Document:
         return self.source.fetch(self.options, forced=forced)
+
+    def at(self, version: str) -> Fetch:
+        """Return what asks for one version of the document; see `VersionedFetch`."""
+        return _Fetch(self.source, at_version(self.options, version))
 
 
 def _itself(source: str) -> str:

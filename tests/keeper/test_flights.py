@@ -190,3 +190,14 @@ def test_flights_are_reported_in_their_order(kept: Kept) -> None:
         change = kept.changes.get_nowait()
         assert change.held is not None
         assert str(number) == version(change.held)
+
+
+def test_it_is_told_how_long_a_fetch_took(kept: Kept) -> None:
+    """Whether it delivered or not; what was overtaken is not told."""
+    for reply in (Document("v2"), SourceError("sealed")):
+        kept.store.reply, go_on = reply, kept.store.hang()
+        kept.keeper.refresh()
+        kept.store.wait_until_asked()
+        kept.clock.now += 3.0
+        go_on.set()
+        assert 3.0 == kept.landed().seconds
