@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from tenantry import OptionNotAllowedError, UnsupportedSettingError
 from tenantry.clients import ClientOptions, checked, options
-from tenantry.clients.gate import API_KEY, Gate, Slot
+from tenantry.clients.gate import Gate
+from tenantry.clients.slots import API_KEY, Slot
 from tenantry.events import EventStream
 from tenantry.settings import References, SecretReference, TenantSettings
 from tenantry.sources import kinds

@@ -12,6 +12,7 @@ import aiohttp
 from multidict import CIMultiDict
 
 from tenantry.clients.http import aiohttp_transport, httpx
+from tenantry.clients.witness import looking
 
 if TYPE_CHECKING:
     import ssl
@@ -134,6 +135,13 @@ class _Connector(aiohttp.TCPConnector):
     @property
     def closed(self) -> bool:
         return super().closed or self._made_on.is_closed() or self._process != os.getpid()
+
+    async def connect(self, *args: Any, **options: Any) -> aiohttp.connector.Connection:
+        connection = await super().connect(*args, **options)
+        if (witness := looking.get()) is not None:
+            witness.connected()
+            looking.set(None)
+        return connection
 
     def __del__(self, _warnings: object = None) -> None:
         """Do nothing: aiohttp would take sockets off an event loop that the parent still uses."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from tenantry.clients.boundary import Boundary
 from tenantry.clients.clones import Clones
 from tenantry.clients.connection import Connection
-from tenantry.clients.gate import ADMIN_API_KEY, API_KEY, HEADERS, QUERY, Gate, Slot
+from tenantry.clients.gate import Gate
 from tenantry.clients.options import azure_arguments, openai_arguments
 from tenantry.clients.sealed import (
     SealedAsyncAzureOpenAI,
@@ -17,6 +17,7 @@ from tenantry.clients.sealed import (
     SealedAzureOpenAI,
     SealedOpenAI,
 )
+from tenantry.clients.slots import ADMIN_API_KEY, API_KEY, HEADERS, QUERY, Slot
 from tenantry.clients.transport import (
     AsyncSealedHttpClient,
     AsyncTransport,
@@ -71,7 +72,11 @@ class EndpointClients:
         self.settings = settings
         self.credentials = credentials
         self.gate = Gate(
-            tenant, _slots(settings, credentials), events, webhook=credentials.get("webhook_secret")
+            tenant,
+            _slots(settings, credentials),
+            events,
+            endpoint=endpoint,
+            webhook=credentials.get("webhook_secret"),
         )
         address = settings.azure_endpoint or settings.base_url
         if address is not None:
@@ -234,8 +239,7 @@ class EndpointClients:
         return self._built(SealedAsyncOpenAI(**arguments, http_client=http))
 
     def _built(self, client: Client) -> Client:
-        if self._events.wanted:
-            self._events.publish(ClientBuilt(self.tenant, self.endpoint, type(client).__name__))
+        self._events.publish(ClientBuilt(self.tenant, self.endpoint, type(client).__name__))
         return client
 
 

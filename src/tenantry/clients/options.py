@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from openai import OpenAI
 from typing_extensions import TypedDict
 
-from tenantry.clients.gate import ADMIN_API_KEY, HEADERS, QUERY, WEBHOOK_SECRET
 from tenantry.clients.http import parsed, timeout
 from tenantry.clients.sealed import NO_KEY
+from tenantry.clients.slots import ADMIN_API_KEY, HEADERS, QUERY, WEBHOOK_SECRET
 from tenantry.errors import OptionNotAllowedError, UnsupportedSettingError
 from tenantry.settings import SecretReference
 from tenantry.settings.tenant import CREDENTIAL_HEADERS

@@ -35,13 +35,20 @@ def filled(request: httpx.Request) -> httpx.Request:
     for name, (placeholder, secret) in said.items():
         if url.params.get(name) == placeholder:
             url = url.copy_set_param(name, secret.reveal())
-    return httpx.Request(
+    return _Filled(
         request.method,
         url,
         headers=request.headers,
         stream=request.stream,
         extensions=request.extensions,
     )
+
+
+class _Filled(httpx.Request):
+    """A request whose address has a secret; tracebacks may show it with their locals."""
+
+    def __repr__(self) -> str:
+        return f"<Request({self.method!r})>"
 
 
 def hide(request: httpx.Request, response: httpx.Response) -> None:

@@ -15,7 +15,8 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 
 from tenantry.clients.boundary import Boundary
 from tenantry.clients.errors import in_request
-from tenantry.clients.gate import ADMIN_API_KEY, API_KEY, WEBHOOK_SECRET, Gate
+from tenantry.clients.gate import Gate
+from tenantry.clients.slots import ADMIN_API_KEY, API_KEY, WEBHOOK_SECRET
 from tenantry.clients.webhooks import AsyncSealedWebhooks, SealedWebhooks
 from tenantry.clients.websockets import boundary_of, seals_websockets
 from tenantry.errors import CredentialUnavailableError
@@ -65,6 +66,8 @@ class Sealed:
         return said.removeprefix("Sealed")
 
     def __repr__(self) -> str:
+        if "_client" not in vars(self):  # not made yet: a traceback may show it with its locals
+            return f"<{type(self).__name__}>"
         return f"<{type(self).__name__} tenant={self.tenant!r} {self.gate.boundary}>"
 
     def __deepcopy__(self, memo: object) -> Sealed:

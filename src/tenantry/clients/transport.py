@@ -16,6 +16,7 @@ from tenantry.clients.errors import in_request
 from tenantry.clients.gate import IN_FLIGHT
 from tenantry.clients.http import BaseAsyncClient, BaseClient, httpx
 from tenantry.clients.pools import AsyncCountedStream, CountedStream, LoopPool, OpenPool, ThreadPool
+from tenantry.clients.witness import EXTENSION
 from tenantry.errors import CredentialUnavailableError
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class SyncTransport(httpx.BaseTransport):
         self._gate.check_hop(request)
         user = request.extensions.get(IN_FLIGHT) or object()
         pool = self._entered(user)
+        if (witness := request.extensions.get(EXTENSION)) is not None:
+            witness.sending(request)
         try:
             response = pool.transport.handle_request(query.filled(request))
         except BaseException:
@@ -222,6 +225,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._gate.check_hop(request)
         user = request.extensions.get(IN_FLIGHT) or object()
         pool = await self._entered(user)
+        if (witness := request.extensions.get(EXTENSION)) is not None:
+            witness.asending(request)
         try:
             response = await pool.transport.handle_async_request(query.filled(request))
         except BaseException:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tenantry import CredentialUnavailableError, RegistryClosedError, TenantBoundaryError
-from tenantry.clients.gate import API_KEY
+from tenantry.clients.slots import API_KEY
 from tenantry.events import Event, RequestReplayed
 from tenantry.testing.openai import OpenAIServer
 
@@ -95,7 +95,7 @@ async def test_no_secret_is_written_down(line: Line, caplog: pytest.LogCaptureFi
 async def test_a_handshake_proves_the_key(line: Line) -> None:
     """A key that a handshake was accepted with counts as accepted by the service."""
     client = line.client()
-    holding = client.gate._slots[API_KEY].credential.keeper.holding
+    holding = client.gate.slots.all[API_KEY].credential.keeper.holding
     assert holding.proven is None
     await line.shake(client)
     assert holding.proven is holding.held.document

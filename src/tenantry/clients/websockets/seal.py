@@ -10,8 +10,8 @@ from urllib.parse import quote, urljoin
 
 from tenantry.clients.boundary import Boundary
 from tenantry.clients.errors import in_request
-from tenantry.clients.gate import API_KEY
 from tenantry.clients.http import httpx
+from tenantry.clients.slots import API_KEY
 from tenantry.errors import ConfigError, MissingExtraError, Problem, TenantBoundaryError
 
 if TYPE_CHECKING:
