@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from tenantry.errors import (
+    CatalogUnavailableError,
     ConfigError,
     CredentialUnavailableError,
     Failure,
@@ -94,6 +95,10 @@ WORDED = [
         ),
         "no credential for tenant 'acme': vault tenants/acme: is sealed (next attempt in 5 s)",
     ),
+    (
+        CatalogUnavailableError("postgres", reason="no answer within 1 s", retry_after=2.0),
+        "the catalog in postgres is away: no answer within 1 s (next attempt in 2 s)",
+    ),
     (SourceError("is sealed"), "is sealed"),
     (SourceError("is sealed", hint="unseal it"), "is sealed (unseal it)"),
 ]
@@ -122,6 +127,7 @@ def test_an_error_survives_a_process_pool(error: TenantryError) -> None:
         (UnknownTenantError("x"), (TenantError, LookupError)),
         (UnknownEndpointError("x", "y", ()), (TenantError, LookupError)),
         (ConfigError(), (TenantryError,)),
+        (CatalogUnavailableError("x", reason=""), (TenantryError,)),
         (SourceError("x"), (TenantryError,)),
         (TenantDisabledError("x"), (TenantError,)),
         (TenantNotLoadedError("x"), (TenantError,)),
@@ -146,6 +152,7 @@ def test_facts() -> None:
     unsupported = UnsupportedSettingError("acme", setting="s", needs="n")
     boundary = TenantBoundaryError("acme", boundary="https://a", reason="r")
     unavailable = CredentialUnavailableError("acme", reference="a", reason="b", retry_after=1.0)
+    catalog = CatalogUnavailableError("postgres", reason="r", retry_after=2.0)
     extra = MissingExtraError("cli", needed_for="x")
 
     assert ("x", ("y",), "is not known") == (option.option, option.allowed, option.reason)
@@ -157,6 +164,7 @@ def test_facts() -> None:
         unavailable.reason,
         unavailable.retry_after,
     )
+    assert ("postgres", "r", 2.0) == (catalog.origin, catalog.reason, catalog.retry_after)
     assert ("cli", "x") == (extra.extra, extra.needed_for)
 
 

@@ -349,8 +349,8 @@ def test_a_client_that_is_built_while_its_tenant_goes_is_shut(estate: Estate) ->
     building, go_on = threading.Event(), threading.Event()
     build = registry._build
 
-    def slowly(name: str, endpoint: str | None) -> Any:
-        clients = build(name, endpoint)
+    def slowly(name: str, endpoint: str | None, find: Any = None) -> Any:
+        clients = build(name, endpoint, find)
         building.set()
         go_on.wait(10)
         return clients

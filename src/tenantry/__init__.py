@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tenantry.context import current_tenant as current_tenant
     from tenantry.context import use_tenant as use_tenant
     from tenantry.credential import CredentialStatus as CredentialStatus
+    from tenantry.errors import CatalogUnavailableError as CatalogUnavailableError
     from tenantry.errors import ConfigError as ConfigError
     from tenantry.errors import CredentialUnavailableError as CredentialUnavailableError
     from tenantry.errors import MissingExtraError as MissingExtraError
@@ -50,6 +51,7 @@ _HOMES = {
     "context": ("current_tenant", "use_tenant"),
     "credential": ("CredentialStatus",),
     "errors": (
+        "CatalogUnavailableError",
         "ConfigError",
         "CredentialUnavailableError",
         "MissingExtraError",
@@ -76,6 +78,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "CatalogChange",
+    "CatalogUnavailableError",
     "ClientOptions",
     "ClientRegistry",
     "ConfigError",

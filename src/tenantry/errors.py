@@ -2,6 +2,7 @@
 
     TenantryError
       ConfigError                     the configuration is wrong: every problem at once
+      CatalogUnavailableError         the database that keeps the tenants is away
       MissingExtraError               an optional package is not installed
       NoCurrentTenantError            client() without a name, outside use_tenant()
       OptionNotAllowedError           an option could move a credential
@@ -100,6 +101,23 @@ class ConfigError(TenantryError):
         title = f"{count} problem{'s' * (count != 1)} in the configuration"
         more = [f"and {count - SHOWN} more"] if count > SHOWN else []
         return "\n".join([title, *map(str, self.problems[:SHOWN]), *more])
+
+
+class CatalogUnavailableError(TenantryError):
+    """The database that keeps the tenants does not answer.
+
+    Has `origin` (such as `postgres`), `reason` (without a secret) and `retry_after` (seconds).
+    """
+
+    def __init__(self, origin: str, *, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__()
+        self.origin = origin
+        self.reason = reason
+        self.retry_after = retry_after
+
+    def message(self) -> str:
+        again = f"next attempt in {self.retry_after:.0f} s"
+        return f"the catalog in {self.origin} is away: {self.reason} ({again})"
 
 
 class MissingExtraError(TenantryError, ImportError):

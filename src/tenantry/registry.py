@@ -7,20 +7,27 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
-from tenantry import warming
+from tenantry import logs, warming
+from tenantry.catalog import LazyCatalog
 from tenantry.clients import BuiltClients, EndpointClients, Sockets
 from tenantry.context import current_tenant
-from tenantry.errors import RegistryClosedError, TenantDisabledError, TenantryError
+from tenantry.errors import (
+    CatalogUnavailableError,
+    CredentialUnavailableError,
+    RegistryClosedError,
+    TenantDisabledError,
+    TenantNotLoadedError,
+    TenantryError,
+)
 from tenantry.events import EventStream
 from tenantry.opening import Opening
 from tenantry.operations import Operations
 from tenantry.reloading import Reloader
-from tenantry.secrets import Secrets
 from tenantry.sources import kinds
 from tenantry.watching import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from openai import AsyncOpenAI, OpenAI
@@ -28,9 +35,12 @@ if TYPE_CHECKING:
 
     from tenantry.catalog import Catalog
     from tenantry.clients import ClientOptions
-    from tenantry.loading import Config, Contents
+    from tenantry.loading import Config, Contents, Tenant
     from tenantry.reloading import Read
+    from tenantry.secrets import Secrets
     from tenantry.settings import RegistrySettings, TenantSettings
+
+    Find = Callable[[str], Tenant]  # raises what keeps a tenant from being served
 
 log = logging.getLogger("tenantry")
 
@@ -61,6 +71,8 @@ class ClientRegistry(Operations):
         reloader = Reloader(read, catalog, secrets, clients, sockets, events, limits=limits)
         super().__init__(catalog, secrets, clients, reloader, events)
         self._sockets = sockets
+        if limits.fingerprint_key is not None:
+            secrets.fingerprint_under(limits.fingerprint_key)
         self._find = clients.pool.built.get
 
     @classmethod
@@ -85,11 +97,15 @@ class ClientRegistry(Operations):
         opening = Opening(config, os.environ if environ is None else environ, kinds())
         contents = opening.contents()
         configuration = opening.read(contents)
-        events = EventStream()
-        secrets = Secrets(configuration.sources, opening.kinds, opening.environ, events)
-        catalog = opening.catalog(configuration)
+        events = EventStream(logs)
+        secrets = opening.secrets(configuration, events)
+        catalog = opening.catalog(configuration, secrets, events)
         registry = cls(catalog, secrets, events, opening.read, configuration.registry)
+        for quarantined in registry._in_quarantine():
+            events.publish(quarantined)
         try:
+            if configuration.registry.control is not None:
+                registry.serve_control(configuration.registry.control)
             registry._warm_at_open(configuration.registry)
         except TenantryError:
             registry.close()
@@ -110,7 +126,8 @@ class ClientRegistry(Operations):
         """Return the tenant's `openai.OpenAI` (for Azure an `AzureOpenAI`, which is one).
 
         It is built on first use and shared from then on; with options, a `with_options` clone that
-        shares its connections. No network.
+        shares its connections. No network, but where tenants stand in an engine: there the first
+        use of a tenant is one read of it, of at most a second.
 
         Args:
             tenant: the tenant's name; None is the current tenant, see `use_tenant`.
@@ -119,8 +136,8 @@ class ClientRegistry(Operations):
 
         Raises:
             TenantryError: `NoCurrentTenantError`, `UnknownTenantError`, `UnknownEndpointError`,
-                `TenantDisabledError`, `TenantQuarantinedError`, `OptionNotAllowedError` or
-                `RegistryClosedError`.
+                `TenantDisabledError`, `TenantQuarantinedError`, `CatalogUnavailableError`,
+                `OptionNotAllowedError` or `RegistryClosedError`.
         """
         name = current_tenant() if tenant is None else tenant
         clients = self._find(name if endpoint is None else (name, endpoint))
@@ -136,10 +153,14 @@ class ClientRegistry(Operations):
         endpoint: str | None = None,
         **options: Unpack[ClientOptions],
     ) -> AsyncOpenAI:
-        """Return the tenant's `openai.AsyncOpenAI`; see `client`. Needs no running loop."""
+        """Return the tenant's `openai.AsyncOpenAI`; see `client`. Needs no running loop.
+
+        Raises:
+            TenantNotLoadedError: it stands in an engine and was not read yet: `aload` it first.
+        """
         name = current_tenant() if tenant is None else tenant
         clients = self._find(name if endpoint is None else (name, endpoint))
-        clients = clients or self._endpoint(name, endpoint)
+        clients = clients or self._endpoint(name, endpoint, self._find_loaded)
         if options:
             return clients.async_clone(options)
         return clients.async_client or clients.async_()
@@ -151,13 +172,16 @@ class ClientRegistry(Operations):
     async def aload(self, tenant: str) -> None:
         """Make sure that a tenant can be served without further reading of the catalog.
 
-        Today's catalogs hold everything in memory, so that this never waits.
+        Waits only where tenants stand in an engine, and this one was not read yet.
 
         Raises:
-            TenantryError: `UnknownTenantError`, `TenantDisabledError`, `TenantQuarantinedError` or
-                `RegistryClosedError`.
+            TenantryError: `UnknownTenantError`, `TenantDisabledError`, `TenantQuarantinedError`,
+                `CatalogUnavailableError` or `RegistryClosedError`.
         """
-        self._enabled(tenant, None)
+        self._check_open()
+        if isinstance(self.catalog, LazyCatalog):
+            await self.catalog.aget(tenant)
+        self._enabled(tenant, None, self._find_loaded)
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -195,8 +219,10 @@ class ClientRegistry(Operations):
         await self.aclose()
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else f"{len(self.tenants)} tenants"
-        return f"<ClientRegistry {state}>"
+        if self._closed:
+            return "<ClientRegistry closed>"
+        loaded = " loaded" if isinstance(self.catalog, LazyCatalog) else ""
+        return f"<ClientRegistry {len(self._held())} tenants{loaded}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Containers copy what they are given; a registry is shared, not copied.
@@ -204,46 +230,57 @@ class ClientRegistry(Operations):
 
     # -- within -----------------------------------------------------------------------------------
 
-    def _endpoint(self, name: str, endpoint: str | None) -> EndpointClients:
+    def _endpoint(
+        self, name: str, endpoint: str | None, find: Find | None = None
+    ) -> EndpointClients:
+        find = find or self.catalog.get
         while True:
-            clients = self._clients.get(name, endpoint, lambda: self._build(name, endpoint))
-            if self._is_current(clients):
+            clients = self._clients.get(name, endpoint, lambda: self._build(name, endpoint, find))
+            if self._is_current(clients, find):
                 return clients
             self._clients.evict(clients, "changed")
 
-    def _is_current(self, clients: EndpointClients) -> bool:
+    def _is_current(self, clients: EndpointClients, find: Find) -> bool:
         """Whether the tenant is as it was when its clients were built, or began to be.
 
         Raises:
-            TenantryError: it is not served any more, or the registry was closed.
+            TenantryError: it is not served any more, nobody knows, or the registry was closed.
         """
         try:
-            return clients.serves(self._enabled(clients.tenant, clients.endpoint or None))
+            return clients.serves(self._enabled(clients.tenant, clients.endpoint or None, find))
+        except (CatalogUnavailableError, TenantNotLoadedError):
+            self._clients.evict(clients, "changed")
+            raise
         except TenantryError as error:
             reason = error
             clients.shut(lambda: reason)
             self._clients.evict(clients, "changed")
             raise
 
-    def _build(self, name: str, endpoint: str | None) -> EndpointClients:
-        settings = self._enabled(name, endpoint)
+    def _build(self, name: str, endpoint: str | None, find: Find | None = None) -> EndpointClients:
+        settings = self._enabled(name, endpoint, find or self.catalog.get)
         self._secrets.outdate(name, settings)
         credentials = self._secrets.credentials(name, settings)
         return EndpointClients(
             name, endpoint or "", settings, credentials, self._events, self._sockets
         )
 
-    def _enabled(self, name: str, endpoint: str | None) -> TenantSettings:
+    def _enabled(self, name: str, endpoint: str | None, find: Find) -> TenantSettings:
         """Return the settings that clients are built with now.
 
         Raises:
             TenantryError: why there are none.
         """
         self._check_open()
-        tenant = self.catalog.get(name)
+        tenant = find(name)
         if not tenant.settings.enabled:
             raise TenantDisabledError(name)
         return tenant.at(endpoint)
+
+    def _find_loaded(self, name: str) -> Tenant:
+        """Return a tenant without reading an engine: an event loop may be waiting."""
+        catalog = self.catalog
+        return catalog.loaded(name) if isinstance(catalog, LazyCatalog) else catalog.get(name)
 
     def _warm_at_open(self, how: RegistrySettings) -> None:
         """Fetch what the configuration wants fetched at once, and log what cannot be.
@@ -260,10 +297,18 @@ class ClientRegistry(Operations):
         for error in faults:
             if how.on_problem == "fail":
                 raise error
-            log.warning("tenantry: %s", error)
+            if not self._was_told(error):
+                log.warning("tenantry: %s", error)
+
+    def _was_told(self, error: TenantryError) -> bool:
+        """Whether a failed fetch is what is wrong, which is an event and so in the log."""
+        if not isinstance(error, CredentialUnavailableError):
+            return isinstance(error, CatalogUnavailableError)
+        documents = self._documents(error.tenant)
+        return any(each.keeper.error is error.__cause__ for each in documents)
 
     def _watch(self, paths: Sequence[Path], contents: Contents, every: float) -> None:
-        take, secrets = self._reloader.reload_or_log, self._secrets
+        take, secrets = self._reloader.reload_if_right, self._secrets
         self._watcher = Watcher(paths, contents, every, take, secrets.schedule, secrets.submit)
 
     def _shut(self) -> list[EndpointClients]:
@@ -273,5 +318,7 @@ class ClientRegistry(Operations):
         return self._clients.shut_all(RegistryClosedError)
 
     def _end(self) -> None:
+        if isinstance(self.catalog, LazyCatalog):
+            self.catalog.close()
         self._secrets.close()
         self._events.close()

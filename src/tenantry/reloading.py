@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from tenantry.catalog import CatalogChange, MemoryCatalog, Snapshot, SnapshotCatalog
+from tenantry.catalog import (
+    CatalogChange,
+    LazyCatalog,
+    MemoryCatalog,
+    Snapshot,
+    SnapshotCatalog,
+)
 from tenantry.catalog.snapshot import differs
 from tenantry.errors import ConfigError, Problem, TenantDisabledError, UnknownTenantError
 from tenantry.events import CatalogReloaded, ReloadRejected, TenantQuarantined
 from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from contextlib import AbstractContextManager
 
     from tenantry.catalog import Catalog
@@ -24,8 +30,6 @@ if TYPE_CHECKING:
     from tenantry.settings import RegistrySettings
 
     Read = Callable[[Contents | None], Configuration]
-
-log = logging.getLogger("tenantry")
 
 
 class Reloader:
@@ -57,6 +61,8 @@ class Reloader:
         self._limits = limits
         if isinstance(catalog, MemoryCatalog):
             catalog.on_change = self._put
+        if isinstance(catalog, LazyCatalog):
+            catalog.serve(self, secrets.schedule, secrets.submit)
         self.after_fork()
         survives_fork(self)
 
@@ -66,7 +72,10 @@ class Reloader:
 
     def _turn(self) -> AbstractContextManager[object]:
         """Return the lock of whoever changes the catalog."""
-        return self._catalog.changing if isinstance(self._catalog, SnapshotCatalog) else self._lock
+        catalog = self._catalog
+        return (
+            catalog.changing if isinstance(catalog, (LazyCatalog, SnapshotCatalog)) else self._lock
+        )
 
     def plan(self) -> CatalogChange:
         """Return what a reload would change; changes nothing.
@@ -75,6 +84,8 @@ class Reloader:
             ConfigError: the configuration cannot be used.
         """
         configuration = self._read(None)
+        if isinstance(self._catalog, LazyCatalog):
+            return self._catalog.planned(configuration.rows)
         if not isinstance(self._catalog, SnapshotCatalog):
             return CatalogChange()
         return self._after(configuration, self._catalog).change_from(self._catalog.snapshot)
@@ -94,24 +105,25 @@ class Reloader:
                 self._events.publish(ReloadRejected("", error.problems))
                 raise
 
-    def reload_or_log(self, contents: Contents | None = None) -> None:
-        """Do what `reload` does, for a caller who could not do anything about a problem."""
-        try:
+    def reload_if_right(self, contents: Contents | None = None) -> None:
+        """Do what `reload` does, for a caller who could not do anything about a problem.
+
+        Hooks and the log hear of it: `ReloadRejected`.
+        """
+        with contextlib.suppress(ConfigError):
             self.reload(contents)
-        except ConfigError as error:
-            log.warning("tenantry: the changed configuration is not used: %s", error)
 
     def _apply(self, configuration: Configuration, *, force: bool) -> CatalogChange:
         catalog = self._catalog
         if not isinstance(catalog, SnapshotCatalog):
             self._take_process_settings(configuration)
-            return CatalogChange()
+            return _laid(configuration, catalog)
         before, after = catalog.snapshot, self._after(configuration, catalog)
         if not force:
             self._check_removals(before, after)
         self._take_process_settings(configuration)
         change = catalog.swap(after)
-        self._changed(before, after, change)
+        self.changed(before, after, change)
         return change
 
     def _after(self, configuration: Configuration, catalog: SnapshotCatalog) -> Snapshot:
@@ -155,11 +167,27 @@ class Reloader:
     def _put(self, before: Snapshot, after: Snapshot) -> None:
         """Apply what code changed in a catalog in memory."""
         with self._turn():
-            self._changed(before, after, after.change_from(before))
+            self.changed(before, after, after.change_from(before))
+
+    # -- what a lazy catalog asks of who serves its tenants ---------------------------------------
+
+    def in_use(self) -> Collection[str]:
+        """Return the names of who has clients, here or in somebody's hands."""
+        return {clients.tenant for clients in self._clients}
+
+    def forgotten(self, tenant: Tenant) -> None:
+        """Let go of the secrets of a tenant that was not used for long."""
+        self._secrets.exchange(tenant, None)
+
+    def distrusted(self) -> None:
+        """Hand out nobody's clients any more; who holds one keeps a working one."""
+        for clients in self._clients.built():
+            self._clients.evict(clients, "distrusted")
 
     # -- what a change means for clients and secrets ----------------------------------------------
 
-    def _changed(self, before: Snapshot, after: Snapshot, change: CatalogChange) -> None:
+    def changed(self, before: Snapshot, after: Snapshot, change: CatalogChange) -> None:
+        """Do for clients and secrets what a change of tenants that were loaded means."""
         for name in change.removed:
             self._remove(name, before.tenants.get(name))
         for name in (*change.added, *change.changed):
@@ -212,3 +240,14 @@ class Reloader:
                 rejected=tuple(change.rejected),
             )
             self._events.publish(event)
+
+
+def _laid(configuration: Configuration, catalog: Catalog) -> CatalogChange:
+    """Have the tenants of an engine read in new layers: those that are loaded now, others later."""
+    if not isinstance(catalog, LazyCatalog):
+        return CatalogChange()
+    engine = configuration.engine
+    if engine is not None:
+        stale = configuration.registry.max_catalog_stale
+        catalog.obey(cache=engine.cache, poll=engine.poll, max_stale=stale)
+    return catalog.lay(configuration.rows)

@@ -9,7 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 from pydantic_core import PydanticOmit
 
 from tenantry.loading.layers import MERGED_KEY_BY_KEY
-from tenantry.settings import Settings, TenantSettings
+from tenantry.settings import CatalogSettings, Settings, TenantSettings
 from tenantry.settings.process import ORIGIN
 from tenantry.settings.tenant import TENANT_NAME
 from tenantry.sources.session import LoginChoice
@@ -85,7 +85,7 @@ class _Definitions:
     """What the models say, by name; other schemas are added as they are made."""
 
     def __init__(self, kinds: Mapping[str, Kind]) -> None:
-        models: list[type[BaseModel]] = [Settings, TenantSettings]
+        models: list[type[BaseModel]] = [Settings, TenantSettings, CatalogSettings]
         for kind in kinds.values():
             models += _models_of(kind)
         modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [
@@ -221,10 +221,24 @@ def _top_level(said: Schema, defs: _Definitions, kinds: Mapping[str, Kind]) -> S
         "profiles": _nullable({"type": "object", "additionalProperties": layer}),
         "tenants": _nullable(_by_name(defs.put("tenant", _nullable(one)))),
         "sources": _nullable(_sources(defs, kinds)),
+        "catalog": _catalog(defs),
     }
     return {
         key: {"description": said[key]["description"], **place} for key, place in places.items()
     }
+
+
+def _catalog(defs: _Definitions) -> Schema:
+    """Return where tenants may stand: in files, or in exactly one engine."""
+    chosen = defs.take(CatalogSettings)
+    engines = {
+        name: {"description": said["description"], **reference}
+        for name, said in chosen["properties"].items()
+        for reference in said["anyOf"]
+        if reference != NULL
+    }
+    one = {**chosen, "properties": engines, "minProperties": 1, "maxProperties": 1}
+    return {"anyOf": [{"const": "files"}, one, VARIABLE]}
 
 
 def _by_name(each: Schema) -> Schema:

@@ -42,10 +42,9 @@ def status_of(name: str, catalog: Catalog, clients: BuiltClients, secrets: Secre
     Raises:
         UnknownTenantError: nobody has that name.
     """
-    problems = catalog.problems(name)
     try:
-        settings = catalog.get(name).settings
-    except TenantQuarantinedError:
+        settings, problems = catalog.get(name).settings, catalog.problems(name)
+    except TenantQuarantinedError as error:
         return TenantStatus(
             name,
             provider="",
@@ -55,7 +54,7 @@ def status_of(name: str, catalog: Catalog, clients: BuiltClients, secrets: Secre
             in_flight=0,
             superseded=(),
             credentials=(),
-            problems=problems,
+            problems=error.problems,
         )
     return TenantStatus(
         name=name,

@@ -170,7 +170,7 @@ def test_empty_layers(key: str) -> None:
         ({"profiles": {"p": 5}}, "profiles.p", "is not a mapping"),
         ({"tenants": [1]}, "tenants", "is not a mapping"),
         ({"x": 1}, "x", "unknown key 'x'"),
-        ({"catalog": "redis"}, "catalog", "has to be 'files'"),
+        ({"catalog": "redis"}, "catalog", "has to be 'files', or a mapping with an engine"),
     ],
 )
 def test_stopping(config: dict[str, Any], path: str, message: str) -> None:

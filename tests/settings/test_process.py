@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tenantry.settings import Settings
+from tenantry.settings import References, Settings
+from tenantry.sources import env
 
 
 def test_empty() -> None:
@@ -87,3 +88,17 @@ def test_origins(origin: str) -> None:
     settings = Settings.model_validate({"allow": {"origins": [origin]}})
 
     assert (origin,) == settings.allow.origins
+
+
+def test_the_key_of_fingerprints_is_a_reference() -> None:
+    """It is read where sources are known; in code it stays as it is written until then."""
+    said = {"registry": {"fingerprint_key": {"env": "PEPPER"}}}
+    references = References({"env": env.KIND})
+
+    assert {"env": "PEPPER"} == dict(Settings.model_validate(said).registry)["fingerprint_key"]
+    read = Settings.model_validate(said, context=references).registry.fingerprint_key
+    assert read is not None
+    assert ("env PEPPER", "fingerprint_key") == (str(read), read.setting)
+    with pytest.raises(ValidationError, match="wants a secret reference") as caught:
+        Settings.model_validate({"registry": {"fingerprint_key": "hunter2"}}, context=references)
+    assert "hunter2" not in f"{caught.value!s}{caught.value!r}"

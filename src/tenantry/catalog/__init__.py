@@ -2,6 +2,7 @@
 
 from tenantry.catalog.base import Catalog, CatalogChange
 from tenantry.catalog.files import FilesCatalog
+from tenantry.catalog.lazy import LazyCatalog
 from tenantry.catalog.memory import MemoryCatalog
 from tenantry.catalog.snapshot import Snapshot, SnapshotCatalog
 
@@ -9,6 +10,7 @@ __all__ = [
     "Catalog",
     "CatalogChange",
     "FilesCatalog",
+    "LazyCatalog",
     "MemoryCatalog",
     "Snapshot",
     "SnapshotCatalog",

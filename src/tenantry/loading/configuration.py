@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tenantry.errors import ConfigError, Problem, Site
 from tenantry.loading.allow import Allowance
+from tenantry.loading.catalog import check_only_rows, read_catalog
 from tenantry.loading.environment import expander, read_environment
 from tenantry.loading.files import Reader, read_contents
 from tenantry.loading.layers import Profiles, Stack
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from tenantry.loading.files import Contents
+    from tenantry.settings import CatalogSettings, EngineSettings
 
 Config: TypeAlias = "str | Path | Sequence[str | Path] | Mapping[str, Any] | Settings"
 
@@ -37,7 +39,8 @@ class Configuration:
     """A configuration that was read whole: what is usable, and what is quarantined and why.
 
     `disabled` are those in quarantine that say `enabled: false`, `folded` has the name of each
-    tenant by what no two may share, and `rows` reads tenants that come later from elsewhere.
+    tenant by what no two may share, and `rows` reads tenants that come later from elsewhere:
+    from the engine that `catalog` names, if it names one.
     """
 
     registry: RegistrySettings
@@ -48,6 +51,12 @@ class Configuration:
     folded: Mapping[str, str]
     rows: RowReader
     files: tuple[Path, ...] = ()
+    catalog: CatalogSettings | None = None
+
+    @property
+    def engine(self) -> EngineSettings | None:
+        """How tenants are read from the engine, if from one."""
+        return None if self.catalog is None else self.catalog.sqlite or self.catalog.postgres
 
 
 def load(
@@ -106,6 +115,7 @@ class _Loading:
         self._tenants_needed = tenants_needed
         self._kinds = kinds
         self._problems: list[Problem] = []
+        self._catalog: CatalogSettings | None = None
         self._reader = Reader(self._problems, expander(environ, self._problems))
 
     def load(self, config: Config | None, contents: Contents | None) -> Configuration:
@@ -113,9 +123,10 @@ class _Loading:
         over = read_environment(self._environ, document, self._problems)
         whole = _whole(document, over)
         own_problems = self._claimed_by_tenants(_layer(whole, "tenants"))
-        settings = self._settings(whole)
         references = References(self._kinds, _declared(whole))
+        settings = self._settings(whole, references)
         sources = read_sources(_layer(whole, "sources"), references, self._problems)
+        self._catalog = read_catalog(whole, references, self._problems)
         stack = Stack(
             _only(whole, "refresh"),
             _layer(whole, "defaults"),
@@ -125,7 +136,10 @@ class _Loading:
         reader = TenantReader(stack, references, Allowance(settings.allow))
         roster = Roster(reader, self._problems)
         roster.check_shared(stack, references)
-        roster.read(_layer(document, "tenants"), _layer(over, "tenants"))
+        if self._catalog is None:
+            roster.read(_layer(document, "tenants"), _layer(over, "tenants"))
+        else:
+            check_only_rows(_layer(document, "tenants"), self._problems)
         for name, problems in own_problems.items():
             roster.broken.setdefault(name, []).extend(problems)
         rows = RowReader(stack, references, settings.allow, _layer(over, "tenants"))
@@ -149,13 +163,13 @@ class _Loading:
         self._problems[:] = others
         return claimed
 
-    def _settings(self, whole: Sited) -> Settings:
+    def _settings(self, whole: Sited, references: References) -> Settings:
         """Validate everything but the tenants' own settings."""
         tenants = _layer(whole, "tenants")
         without_tenants = whole.copy()
         without_tenants["tenants"] = {} if tenants else whole.get("tenants", {})
         try:
-            return Settings.model_validate(without_tenants)
+            return Settings.model_validate(without_tenants, context=references)
         except ValidationError as error:
             self._problems += found_by(error, whole, "", Settings)
             return Settings()
@@ -172,7 +186,7 @@ class _Loading:
         }
         usable = {name: tenant for name, tenant in roster.usable.items() if name not in quarantined}
         stopping = list(self._problems)
-        missing = not usable and self._tenants_needed
+        missing = not usable and self._tenants_needed and self._catalog is None
         if stopping or missing or registry.on_problem == "fail":
             stopping += [problem for problems in quarantined.values() for problem in problems]
         if missing and not stopping:
@@ -182,7 +196,15 @@ class _Loading:
         files = tuple(self._reader.files)
         disabled = frozenset(roster.disabled & quarantined.keys())
         return Configuration(
-            registry, sources, usable, quarantined, disabled, roster.folded, rows, files
+            registry,
+            sources,
+            usable,
+            quarantined,
+            disabled,
+            roster.folded,
+            rows,
+            files,
+            self._catalog,
         )
 
     def _no_tenants(self) -> Problem:

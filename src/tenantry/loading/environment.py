@@ -191,5 +191,7 @@ def _is_secret(path: list[str]) -> bool:
     """Say whether the value at `path` is a secret itself, unless it is a reference."""
     if path[0] == "sources" and path[-1] in _SECRETS_OF_SOURCES:
         return True
+    if path[0] == "catalog" and path[-1] == "dsn":
+        return True
     header = path[-2] == "default_headers" and path[-1].casefold() in CREDENTIAL_HEADERS
     return header or path[-1] in _SECRET_KEYS

@@ -5,6 +5,12 @@ source's own file. Every model is immutable and refuses keys that it does not kn
 """
 
 from tenantry.settings.base import Model, RefreshSettings, Seconds, folded, invalid, nearest
+from tenantry.settings.catalog import (
+    CatalogSettings,
+    EngineSettings,
+    PostgresSettings,
+    SqliteSettings,
+)
 from tenantry.settings.connection import (
     PoolSettings,
     ProxySettings,
@@ -24,10 +30,13 @@ from tenantry.settings.tenant import TenantSettings, WorkloadIdentitySettings
 
 __all__ = [
     "AllowSettings",
+    "CatalogSettings",
+    "EngineSettings",
     "Kind",
     "Model",
     "NestedProblems",
     "PoolSettings",
+    "PostgresSettings",
     "ProxySettings",
     "ReferenceOptions",
     "References",
@@ -37,6 +46,7 @@ __all__ = [
     "SecretReference",
     "Settings",
     "SourceSettings",
+    "SqliteSettings",
     "TenantSettings",
     "TimeoutSettings",
     "TlsSettings",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
     Field,
+    PlainValidator,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
 )
 
 from tenantry.settings.base import Model, RefreshSettings, Seconds, invalid
+from tenantry.settings.references import References, SecretReference
 
 ORIGIN = re.compile(r"https?://(?:[A-Za-z0-9.*-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?/?")
 
@@ -42,6 +46,20 @@ class AllowSettings(Model):
         description="Which secrets of a source may be named, by source: patterns in which {tenant}"
         " is the tenant's name and `*` any text without a slash. Any unless the source is listed.",
     )
+
+
+def _read_with_references(
+    value: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo
+) -> object:
+    # In code settings are made before anybody knows which sources there will be.
+    return check(value) if isinstance(info.context, References) else value
+
+
+FingerprintKey: TypeAlias = Annotated[
+    SecretReference | None,
+    WrapValidator(_read_with_references),
+    WithJsonSchema({"shape": "secret"}),
+]
 
 
 class RegistrySettings(Model):
@@ -80,12 +98,28 @@ class RegistrySettings(Model):
         description="How often the configuration's files are looked at for changes; never unless"
         " said.",
     )
+    max_catalog_stale: Seconds | None = Field(
+        default=None,
+        description="How long the tenants of an engine that does not answer are served as they were"
+        " last read; for ever unless said.",
+    )
     max_removals: float = Field(
         default=0.1,
         ge=0,
         le=1,
         description="The share of tenants that one reload may remove, from 0 to 1; a tenth unless"
         " said otherwise.",
+    )
+    control: Path | None = Field(
+        default=None,
+        description="A directory in which each process serves a socket for"
+        " `tenantry keys --attach`; it is made where it is not there, and has to belong to this"
+        " user alone. None unless said.",
+    )
+    fingerprint_key: FingerprintKey = Field(
+        default=None,
+        description="The secret that fingerprints are made with, so that they compare across"
+        " processes; random for each process unless said.",
     )
 
 
@@ -99,14 +133,28 @@ Entries: TypeAlias = Annotated[Mapping[str, Mapping[str, Any] | None], WrapValid
 Layer: TypeAlias = Annotated[Mapping[str, Any], WrapValidator(_as_it_is)]
 
 
+def _catalog(value: object) -> object:
+    if value == "files" or isinstance(value, Mapping):
+        return value
+    message = "has to be 'files', or a mapping with an engine"
+    raise invalid(message, hint="write {sqlite: {path: FILE}} or {postgres: {dsn: {env: NAME}}}")
+
+
+# Read into `CatalogSettings` when the registry opens it: a secret reference needs to know sources.
+Catalog: TypeAlias = Annotated[Literal["files"] | Mapping[str, Any], PlainValidator(_catalog)]
+
+
 class Settings(Model):
     """A whole configuration, as it is written: layers are merged when the registry opens it."""
 
     version: Literal[1] = Field(
         default=1, description="The version of this format; 1, and may be left out."
     )
-    catalog: Literal["files"] = Field(
-        default="files", description="Where the tenants stand: in this configuration."
+    catalog: Catalog = Field(
+        default="files",
+        repr=False,  # as it is written: there may be a secret in it
+        description="Where the tenants stand: in this configuration (files), or in an engine that"
+        " this process reads them from as they are needed.",
     )
     sources: Entries = Field(
         default_factory=dict,
