@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tenantry import warming
-from tenantry.errors import RegistryClosedError, TenantryError
+from tenantry.catalog import LazyCatalog
+from tenantry.control import ControlServer
+from tenantry.errors import (
+    CatalogUnavailableError,
+    OptionNotAllowedError,
+    RegistryClosedError,
+    TenantryError,
+)
 from tenantry.events import EventStream, TenantQuarantined
 from tenantry.loading import explain
 from tenantry.signals import OnSignal
 from tenantry.status import TenantStatus, status_of
+from tenantry.usage import TenantUsage, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -22,6 +32,9 @@ if TYPE_CHECKING:
     from tenantry.loading import Setting
     from tenantry.reloading import Reloader
     from tenantry.secrets import Secrets
+
+CATALOG = "(catalog)"  # which no source can be called
+LONGEST_PIN = 604_800.0  # seconds; who wants a version for good says so in the reference
 
 
 class Operations:
@@ -41,7 +54,7 @@ class Operations:
         self._reloader = reloader
         self._events = events
         self._closed = False
-        self._listeners: list[OnSignal] = []
+        self._listeners: list[OnSignal | ControlServer] = []
         self._samples: tuple[int, Mapping[str, Credential]] = (0, {})  # of a catalog's revision
 
     @property
@@ -53,7 +66,10 @@ class Operations:
 
     @property
     def tenants(self) -> Collection[str]:
-        """The names of all tenants: `in`, `len` and iteration."""
+        """The names of all tenants: `in`, `len` and iteration.
+
+        Where tenants stand in an engine these ask it, and iteration reads page after page.
+        """
         return self.catalog.names()
 
     def status(self, tenant: str) -> TenantStatus:
@@ -70,11 +86,18 @@ class Operations:
         found.at(endpoint)
         return explain(found, endpoint or "")
 
-    def subscribe(self, hook: Hook) -> Callable[[], None]:
-        """Send every event to `hook`, on a thread of its own; returns what ends it."""
-        in_quarantine = ((name, self.catalog.problems(name)) for name in self.catalog.names())
-        first = [TenantQuarantined(name, problems) for name, problems in in_quarantine if problems]
-        return self._events.subscribe(hook, first)
+    def in_use(self) -> list[TenantUsage]:
+        """Return what is in use, of tenants that have clients only; builds and asks nothing."""
+        return usage_of(self._clients)
+
+    def subscribe(self, hook: Hook, *, requests: bool = False) -> Callable[[], None]:
+        """Send every event to `hook`, on a thread of its own; returns what ends it.
+
+        With `requests`, a `RequestAnswered` for every request, too, which the response of
+        `with_raw_response` then has as `http_response.extensions["tenantry"]`. That costs each
+        request of this process some microseconds.
+        """
+        return self._events.subscribe(hook, self._in_quarantine(), requests=requests)
 
     # -- change -----------------------------------------------------------------------------------
 
@@ -108,7 +131,7 @@ class Operations:
 
         Call it on the main thread; returns what ends it. What cannot be used is logged.
         """
-        listener = OnSignal(signum, self._reloader.reload_or_log)
+        listener = OnSignal(signum, self._reloader.reload_if_right)
         self._listeners.append(listener)
         return listener.stop
 
@@ -130,6 +153,49 @@ class Operations:
         for credential in self._documents(tenant):
             await credential.arefresh(drop_previous=drop_previous)
 
+    def pin(self, tenant: str, version: str, *, seconds: float, setting: str = "") -> None:
+        """Let one version of a tenant's credential serve for a while, whatever is newer.
+
+        It is held in memory and ends by itself: after `seconds`, with the secret's own expiry, at
+        `unpin`, or by `refresh(drop_previous=True)`. Tenants that share the document are served it,
+        too. A 401 is handed on meanwhile, not answered with another version.
+
+        Args:
+            tenant: the tenant's name.
+            version: as the source calls it, such as "6" in Vault; looked for among what is held,
+                else asked for where the source has versions.
+            seconds: how long; a week at most.
+            setting: which of the tenant's credentials, by its key; `api_key` by default, else the
+                only one.
+
+        Raises:
+            SourceError: it cannot be had; nothing changes.
+            OptionNotAllowedError: the tenant has no such credential, or it would be too long.
+        """
+        self._to_pin(tenant, setting, seconds).pin(version, seconds)
+
+    async def apin(self, tenant: str, version: str, *, seconds: float, setting: str = "") -> None:
+        """Do what `pin` does, without holding up the event loop."""
+        await self._to_pin(tenant, setting, seconds).apin(version, seconds)
+
+    def unpin(self, tenant: str) -> bool:
+        """Let the newest values of a tenant's credentials serve; return whether any was pinned."""
+        return sum(credential.unpin() for credential in self._documents(tenant)) > 0
+
+    def _to_pin(self, name: str, setting: str, seconds: float) -> Credential:
+        """Return the credential that somebody wants to pin."""
+        self._check_open()
+        if not 0 < seconds <= LONGEST_PIN:
+            reason = f"is {seconds:g}: a pin ends by itself"
+            allowed = ("more than 0", f"at most {LONGEST_PIN:g}")
+            raise OptionNotAllowedError("seconds", allowed=allowed, reason=reason)
+        found = self._secrets.credentials(name, self.catalog.get(name).settings)
+        chosen = setting or ("api_key" if len(found) != 1 else next(iter(found)))
+        if chosen not in found:
+            reason = f"is no credential of tenant {name!r}"
+            raise OptionNotAllowedError(chosen, allowed=tuple(found), reason=reason)
+        return found[chosen]
+
     def warm(
         self,
         tenants: Iterable[str] | None = None,
@@ -140,14 +206,14 @@ class Operations:
         """Fetch what tenants need before a request wants it.
 
         Args:
-            tenants: their names; all by default.
+            tenants: their names; all by default, of an engine's those that are loaded.
             concurrency: how many at a time.
             timeout: seconds for all of them.
 
         Returns:
             What went wrong, or None, by the tenant's name. Nothing is raised for a tenant.
         """
-        names = self.tenants if tenants is None else tenants
+        names = self._held() if tenants is None else tenants
         return warming.warm(names, self._documents, concurrency=concurrency, timeout=timeout)
 
     async def awarm(
@@ -158,8 +224,25 @@ class Operations:
         timeout: float = 30.0,  # noqa: ASYNC109  # the pair of `warm`; each tenant has its outcome
     ) -> dict[str, TenantryError | None]:
         """Do what `warm` does, without holding up the event loop."""
-        names = self.tenants if tenants is None else tenants
+        names = self._held() if tenants is None else tenants
         return await warming.awarm(names, self._documents, concurrency=concurrency, limit=timeout)
+
+    # -- control ----------------------------------------------------------------------------------
+
+    def serve_control(self, directory: str | Path) -> Callable[[], None]:
+        """Answer operators at `DIR/<pid>.sock`, for `tenantry keys --attach DIR`.
+
+        The socket belongs to this user alone, in a directory that does so, and no secret passes
+        through it. Children that are forked serve their own. Returns what ends it; so does `close`.
+
+        Raises:
+            ConfigError: the directory belongs to others, lets them in, or cannot be made.
+        """
+        self._check_open()
+        server = ControlServer(Path(directory), self)
+        self._listeners.append(server)
+        weakref.finalize(self, server.stop)
+        return server.stop
 
     # -- readiness --------------------------------------------------------------------------------
 
@@ -167,13 +250,18 @@ class Operations:
         """Say of each declared source whether it delivers; asks those that never did, and waits.
 
         Of each source one tenant's secret is looked at, the first that has one there. Where a value
-        is held nobody is asked, so that this may be called as often as an orchestrator likes.
+        is held nobody is asked, so that this may be called as often as an orchestrator likes. Of an
+        engine's tenants some are looked at; that it is away is no fault while any are loaded.
 
         Returns:
             What is wrong, or None, by the source's name; sources that no tenant uses are left out.
+            Under `(catalog)`, why no tenant can be read.
         """
         self._check_open()
-        found = self._of_each_source()
+        try:
+            found = self._of_each_source()
+        except CatalogUnavailableError as error:
+            return {CATALOG: error}
         for credential in found.values():
             credential.prefetch()
         return {name: warming.fault_of(each.get) for name, each in found.items()}
@@ -181,18 +269,34 @@ class Operations:
     async def aready(self) -> dict[str, TenantryError | None]:
         """Do what `ready` does, without holding up the event loop."""
         self._check_open()
-        found = self._of_each_source()
+        try:
+            found = await self._aof_each_source()
+        except CatalogUnavailableError as error:
+            return {CATALOG: error}
         faults = await asyncio.gather(*(warming.afault_of(each.aget) for each in found.values()))
         return dict(zip(found, faults, strict=True))
 
     def _of_each_source(self) -> Mapping[str, Credential]:
-        if self._samples[0] != self.catalog.revision:
-            tenants = map(self.catalog.get, self._served())
-            self._samples = self.catalog.revision, self._secrets.of_each_source(tenants)
+        catalog = self.catalog
+        if isinstance(catalog, LazyCatalog):
+            return self._secrets.of_each_source(catalog.sample())
+        if self._samples[0] != catalog.revision:
+            tenants = map(catalog.get, self._served())
+            self._samples = catalog.revision, self._secrets.of_each_source(tenants)
         return self._samples[1]
 
+    async def _aof_each_source(self) -> Mapping[str, Credential]:
+        if isinstance(self.catalog, LazyCatalog):
+            return await asyncio.to_thread(self._of_each_source)
+        return self._of_each_source()
+
+    def _held(self) -> Collection[str]:
+        """Return the names of all tenants; of an engine's, those that are loaded."""
+        catalog = self.catalog
+        return catalog.loaded_names() if isinstance(catalog, LazyCatalog) else catalog.names()
+
     def _served(self) -> list[str]:
-        return [name for name in self.tenants if not self.catalog.problems(name)]
+        return [name for name in self._held() if not self.catalog.problems(name)]
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -215,6 +319,10 @@ class Operations:
         return await self._clients.adrain(timeout)
 
     # -- within -----------------------------------------------------------------------------------
+
+    def _in_quarantine(self) -> list[TenantQuarantined]:
+        found = ((name, self.catalog.problems(name)) for name in self._held())
+        return [TenantQuarantined(name, problems) for name, problems in found if problems]
 
     def _check_open(self) -> None:
         if self._closed:

@@ -1,0 +1,223 @@
+"""A running process answers its own user, at a socket of its own, and never says a secret."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import stat
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretStr
+
+from tenantry import ClientRegistry, RegistryClosedError
+from tenantry.control import ask_all
+from tenantry.control.directory import owned, socket_of
+from tenantry.control.server import ControlServer, trusted
+from tenantry.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PLANTED = "sk-planted-0123456789"
+LIMIT = 10.0  # seconds after which a test that hangs fails
+CONFIG: dict[str, Any] = {"tenants": {"acme": {"api_key": SecretStr(PLANTED)}}}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "c"
+
+
+@pytest.fixture
+def registry(directory: Path) -> Iterator[ClientRegistry]:
+    with ClientRegistry.open(CONFIG, environ={}) as opened:
+        opened.serve_control(directory)
+        yield opened
+
+
+def test_a_process_answers_at_its_own_socket(registry: ClientRegistry, directory: Path) -> None:
+    """Only its user may open it."""
+    path = socket_of(directory, os.getpid())
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    assert {os.getpid(): ["acme"]} == ask_all(directory, {"verb": "tenants"}).given
+
+
+def test_the_configuration_may_say_where(directory: Path) -> None:
+    """As soon as the registry is open, and until it is closed."""
+    with ClientRegistry.open({"registry": {"control": str(directory)}, **CONFIG}, environ={}):
+        assert {os.getpid(): ["acme"]} == ask_all(directory, {"verb": "tenants"}).given
+    assert [] == list(directory.iterdir())
+
+
+def test_a_directory_of_others_stops_the_opening(directory: Path) -> None:
+    """And nothing is left open."""
+    owned(directory).chmod(0o755)
+    with pytest.raises(ConfigError, match="lets others in"):
+        ClientRegistry.open({"registry": {"control": str(directory)}, **CONFIG}, environ={})
+
+
+def test_a_socket_that_cannot_be_made_is_told(directory: Path) -> None:
+    """With what keeps it from being made; the registry is closed."""
+    socket_of(owned(directory), os.getpid()).mkdir()
+    with pytest.raises(ConfigError, match="cannot have a socket: "):
+        ClientRegistry.open({"registry": {"control": str(directory)}, **CONFIG}, environ={})
+
+
+def test_it_ends_when_it_is_told_to(registry: ClientRegistry, directory: Path) -> None:
+    """The socket is gone, and its thread; a closed registry makes none."""
+    stop = registry.serve_control(directory)
+    stop()
+    stop()
+    assert [] == list(directory.iterdir())
+    registry.close()
+    with pytest.raises(RegistryClosedError):
+        registry.serve_control(directory)
+    deadline = time.monotonic() + LIMIT
+    while "tenantry-control" in {thread.name for thread in threading.enumerate()}:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_registry_that_is_dropped_takes_it_along(directory: Path) -> None:
+    """A thread that answers does not keep a registry alive."""
+    registry = ClientRegistry.open(CONFIG, environ={})
+    registry.serve_control(directory)
+    del registry
+    gc.collect()
+    assert [] == list(directory.iterdir())
+
+
+def test_errors_are_answers(registry: ClientRegistry, directory: Path) -> None:
+    """Their class and their words; of those that are not ours the class alone."""
+    pid = os.getpid()
+    unknown = ask_all(directory, {"verb": "refresh", "tenant": "nobody"}).refused
+    assert {pid: "UnknownTenantError"} == {pid: kind for pid, (kind, _) in unknown.items()}
+    assert "nobody" in unknown[pid][1]
+    assert "RequestError" == ask_all(directory, {"verb": "x"}).refused[pid][0]
+
+    def broken() -> None:
+        raise ValueError(PLANTED)
+
+    registry.plan = broken  # type: ignore[method-assign, assignment]  # what cannot be foreseen
+    assert {pid: ("ValueError", "")} == ask_all(directory, {"verb": "plan"}).refused
+
+
+def test_no_answer_has_a_secret(registry: ClientRegistry, directory: Path) -> None:
+    """Whatever is asked, and whatever is wrong with it."""
+    registry.refresh("acme")
+    asked: list[dict[str, Any]] = [
+        {"verb": "status"},
+        {"verb": "tenants"},
+        {"verb": "refresh", "tenant": "acme"},
+        {"verb": "pin", "tenant": "acme", "version": "7", "seconds": 5},
+        {"verb": "pin", "tenant": "acme", "version": "1", "seconds": 1e9},
+        {"verb": "unpin", "tenant": "acme"},
+        {"verb": "plan"},
+        {"verb": "reload"},
+        {"verb": "fingerprint", "value": PLANTED},
+        {"verb": PLANTED},
+        {"verb": "status", PLANTED: 1},
+    ]
+    said = [ask_all(directory, each) for each in asked]
+    assert all(each.given or each.refused for each in said)
+    shown = json.dumps([[each.given, each.refused] for each in said])
+    assert PLANTED not in shown
+    assert (
+        said[8].given[os.getpid()] == said[0].given[os.getpid()][0]["credentials"][0]["fingerprint"]
+    )
+
+
+def test_who_says_nothing_does_not_hold_up_the_others(
+    registry: ClientRegistry, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that does not come is given up, and too long a one is not read."""
+    monkeypatch.setattr("tenantry.control.server.REQUEST_SECONDS", 0.05)
+    path = str(socket_of(directory, os.getpid()))
+    with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as long:
+        silent.connect(path)
+        long.connect(path)
+        long.settimeout(LIMIT)
+        long.sendall(b"x" * 70_000)
+        assert b"longer than 65536 bytes" in long.recv(65_536)
+        assert ask_all(directory, {"verb": "tenants"}).given
+
+
+def test_who_leaves_early_disturbs_nobody(registry: ClientRegistry, directory: Path) -> None:
+    """An asker that is gone before its answer."""
+    with socket.socket(socket.AF_UNIX) as hasty:
+        hasty.connect(str(socket_of(directory, os.getpid())))
+        hasty.sendall(b'{"verb": "tenants"}\n')
+    assert ask_all(directory, {"verb": "tenants"}).given
+
+
+def test_only_the_same_user_and_root_may_ask() -> None:
+    """Who the system does not tell is kept out by the directory."""
+    me = os.geteuid()
+    assert [True, True, True, False] == [trusted(uid) for uid in (me, 0, None, me + 1)]
+
+
+def test_somebody_else_gets_no_answer(
+    registry: ClientRegistry, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is closed before anything is read."""
+    monkeypatch.setattr("tenantry.control.server.peer_of", lambda _: os.geteuid() + 1)
+    found = ask_all(directory, {"verb": "tenants"})
+    assert ({}, {}, [os.getpid()]) == (found.given, found.refused, list(found.silent))
+
+
+def test_a_socket_of_a_killed_process_is_replaced(
+    registry: ClientRegistry, directory: Path, tmp_path: Path
+) -> None:
+    """One that had the same number."""
+    other = owned(tmp_path / "d")
+    socket_of(other, os.getpid()).write_text("")
+    server = ControlServer(other, registry)
+    assert ask_all(other, {"verb": "tenants"}).given
+    server.stop()
+
+
+def test_a_child_answers_for_itself(registry: ClientRegistry, directory: Path) -> None:
+    """Parent and child each have a socket; the child's goes with it, the parent's stays."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(write)
+        os.read(read, 1)  # until the parent is done
+        registry.close()
+        os._exit(0)
+    os.close(read)
+    try:
+        deadline = time.monotonic() + LIMIT
+        while (given := ask_all(directory, {"verb": "tenants"}).given).keys() != {os.getpid(), pid}:
+            assert time.monotonic() < deadline
+        assert {os.getpid(): ["acme"], pid: ["acme"]} == given
+    finally:
+        os.close(write)
+        os.waitpid(pid, 0)
+    assert {os.getpid()} == ask_all(directory, {"verb": "tenants"}).given.keys()
+    assert [socket_of(directory, os.getpid())] == list(directory.iterdir())
+
+
+def test_a_killed_child_leaves_a_socket_that_is_cleared_away(
+    registry: ClientRegistry, directory: Path
+) -> None:
+    """By the first who asks."""
+    pid = os.fork()
+    if pid == 0:
+        while True:
+            signal.pause()
+    deadline = time.monotonic() + LIMIT
+    while pid not in ask_all(directory, {"verb": "tenants"}).given:
+        assert time.monotonic() < deadline
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert (pid,) == ask_all(directory, {"verb": "tenants"}).dead
+    assert [socket_of(directory, os.getpid())] == list(directory.iterdir())
