@@ -1,5 +1,5 @@
 """`tenantry demo`: the main job on embedded servers."""
 
-from tenantry.cli.demo.run import run
+from tenantry.cli.demo.command import command
 
-__all__ = ["run"]
+__all__ = ["command"]
