@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,6 @@ from tenantry.opening import Opening
 
 if TYPE_CHECKING:
     from tenantry.integrations.django.options import Options
-
-log = logging.getLogger("tenantry")
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -48,10 +46,8 @@ def reload_in_place(file_path: Path, **_: object) -> bool | None:
     opened = holder.at_once
     if opened is None or not any(Path(file_path).is_relative_to(path) for path in _watched()):
         return None
-    try:
+    with contextlib.suppress(ConfigError):  # the registry logs it
         opened.registry.reload()
-    except ConfigError as error:
-        log.warning("tenantry: the changed configuration is not used: %s", error)
     return True
 
 
