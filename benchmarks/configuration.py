@@ -17,15 +17,18 @@ import argparse
 import gc
 import random
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
+from benchmarks.machine import ROOT
+from benchmarks.ratios import Ratio, Target
+from benchmarks.rounds import by_turns, spread
 
 from tenantry.loading import load
 from tenantry.sources import kinds
@@ -33,7 +36,7 @@ from tenantry.sources import kinds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TARGET = 0.6
+TARGET = Target(0.6)
 SHARED = """\
 sources:
   vault:
@@ -132,23 +135,11 @@ def _provoke_collection() -> None:
     made.extend([] for _ in range(gc.get_threshold()[0] + 1))
 
 
-def interval(values: list[float]) -> tuple[float, float]:
-    """Return the 95 % interval of the median, by resampling."""
-    chance = random.Random(1)
-    medians = sorted(statistics.median(chance.choices(values, k=len(values))) for _ in range(2_000))
-    return medians[50], medians[-51]
-
-
-def verdict(low: float, high: float) -> str:
-    if high <= TARGET:
-        return "met"
-    return "missed" if low > TARGET else "undecided"
-
-
 def peak_growth(way: str, file: Path) -> float:
     """Return by how many MiB one load grows the memory of a process of its own, at its peak."""
-    command = [sys.executable, __file__, "--grow", way, "--file", str(file)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = [sys.executable, "-m", "benchmarks.configuration", "--grow", way, "--file", str(file)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    return float(done.stdout)
 
 
 def _print_growth(way: str, file: Path) -> None:
@@ -163,22 +154,16 @@ def _print_growth(way: str, file: Path) -> None:
 
 
 def compare(rounds: int, file: Path) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in WAYS}
-    for number in range(rounds):
-        for name in sorted(WAYS, reverse=bool(number % 2)):
-            times[name].append(seconds(WAYS[name], file))
-    return times
+    return by_turns({name: partial(seconds, way, file) for name, way in WAYS.items()}, rounds)
 
 
-def tell(times: dict[str, list[float]], growth: dict[str, float]) -> tuple[float, float]:
-    """Print both ways' times and their ratio; return the ratio's interval."""
+def tell(times: dict[str, list[float]], growth: dict[str, float]) -> Ratio:
+    """Print both ways' times and their ratio, and return it."""
     for name, title in (("bare", "yaml.load(CSafeLoader)"), ("whole", "tenantry.loading.load")):
-        median, least, most = statistics.median(times[name]), min(times[name]), max(times[name])
-        print(f"  {title:24}{median:7.3f} s  {least:.3f} .. {most:.3f}  +{growth[name]:.0f} MiB")
-    ratios = [whole / bare for bare, whole in zip(times["bare"], times["whole"], strict=True)]
-    low, high = interval(ratios)
-    print(f"  ratio {statistics.median(ratios):.2f}  ({low:.2f} .. {high:.2f})\n")
-    return low, high
+        print(f"  {title:24}{spread(times[name], '.3f', ' s'):28}  +{growth[name]:.0f} MiB")
+    ratio = Ratio.of(times["whole"], times["bare"])
+    print(f"  ratio {ratio}\n")
+    return ratio
 
 
 def report(tenants: int, rounds: int, file: Path) -> None:
@@ -186,14 +171,13 @@ def report(tenants: int, rounds: int, file: Path) -> None:
     file.write_text(text)
     growth = {name: peak_growth(name, file) for name in WAYS}
     print(f"{tenants} tenants, {text.count(chr(10))} lines, {rounds} rounds by turns\n")
-    for way in WAYS.values():
-        seconds(way, file)
     print("as anybody calls them")
-    low, high = tell(compare(rounds, file), growth)
+    ratio = tell(compare(rounds, file), growth)
     gc.disable()
     print("with the garbage collector off for both")
     tell(compare(rounds, file), growth)
-    print(f"target: a ratio of at most {TARGET}, as anybody calls them: {verdict(low, high)}")
+    verdict = TARGET.verdict(*ratio.interval)
+    print(f"target: a ratio of {TARGET}, as anybody calls them: {verdict}")
 
 
 def main() -> None:

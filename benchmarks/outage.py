@@ -20,6 +20,7 @@ import azure.identity
 import botocore.credentials
 import google.auth.credentials
 import google.auth.exceptions
+from benchmarks.report import aligned
 from openai.auth import WorkloadIdentityAuth
 
 from tenantry import ClientRegistry, Document
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CALLS = 10
+HEADER = ("library", "valid for", "failed", "longest call")
 
 
 class IssuerDownError(Exception):
@@ -41,6 +43,11 @@ class Result:
     left: float
     failed: int
     worst: float
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        failed, worst = f"{self.failed}/{CALLS}", f"{1000 * self.worst:.1f} ms"
+        return self.library, f"{self.left:.0f} s", failed, worst
 
 
 def measured(library: str, left: float, call: Callable[[], object]) -> Result:
@@ -145,13 +152,8 @@ def ours() -> Result:
 def main() -> None:
     logging.disable()  # azure-identity warns of each failure, which the table counts
     print(f"issuer down, credential still valid, {CALLS} calls each\n")
-    print(f"{'library':36} {'valid for':>10} {'failed':>8} {'longest call':>14}")
-    for run in (botocore_refreshable, google_auth, azure_token_provider, workload_identity, ours):
-        result = run()
-        print(
-            f"{result.library:36} {result.left:8.0f} s {result.failed:4}/{CALLS}"
-            f" {1000 * result.worst:11.1f} ms"
-        )
+    runs = (botocore_refreshable, google_auth, azure_token_provider, workload_identity, ours)
+    print(aligned([HEADER, *(run().cells for run in runs)]))
 
 
 if __name__ == "__main__":
