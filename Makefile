@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := 2.31.0
 BETWEEN := 2.54.0 3.4.0
+LITELLM := 1.106.2
 # What these test is the same with every SDK: once is enough.
 KNOW_NO_SDK := $(wildcard tests/fuzz tests/keeper tests/loading tests/settings tests/testing/entra tests/testing/vault)
+# What instructor, a recipe beside openai 2, wants older ones of than the newest have.
+SPLIT := jiter|rich
 # PIP_ARGS is for whoever needs another index, a proxy or a cache.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: help demo test test-newest test-oldest test-versions stress outage bench-configuration bench-clients bench-injection check format constraints clean
+.PHONY: help demo test test-newest test-oldest test-versions stress outage bench bench-full bench-configuration bench-clients bench-command-line bench-injection check format constraints clean
 
 # Virtual environments are kept, although nobody names them as a goal.
 .SECONDARY:
@@ -22,15 +25,22 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "installing tenantry and its tools into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt pip
-	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[all]' --group dev
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[all]' --group dev --group recipes-openai-3
 	@touch $@
 
 .venv-%/.installed: pyproject.toml constraints.txt
 	@echo "installing tenantry with openai $* into .venv-$*"
 	@$(PYTHON) -m venv .venv-$*
-	@grep -v '^openai==' constraints.txt > .venv-$*/constraints.txt
+	@grep -vE '^(openai|$(SPLIT))==' constraints.txt > .venv-$*/constraints.txt
 	@.venv-$*/bin/python $(PIP_INSTALL) --constraint .venv-$*/constraints.txt pip
-	@.venv-$*/bin/python $(PIP_INSTALL) --constraint .venv-$*/constraints.txt 'openai==$*' --editable '.[all]' --group dev
+	@.venv-$*/bin/python $(PIP_INSTALL) --constraint .venv-$*/constraints.txt 'openai==$*' --editable '.[all]' --group dev --group recipes-openai-$(firstword $(subst ., ,$*))
+	@touch $@
+
+# litellm pins what we do not: it has an environment of its own, without tenantry.
+.venv-litellm/.installed: Makefile
+	@echo "installing litellm $(LITELLM) into .venv-litellm"
+	@$(PYTHON) -m venv .venv-litellm
+	@.venv-litellm/bin/python $(PIP_INSTALL) 'litellm==$(LITELLM)'
 	@touch $@
 
 demo: $(VENV)/.installed ## Run the main job on embedded servers: no account, no network
@@ -40,7 +50,7 @@ test: test-newest test-oldest ## Run the tests on the newest and the oldest SDK
 
 test-newest: $(VENV)/.installed
 	@echo "tests on $$($(BIN)/python -c 'import openai; print("openai", openai.__version__)')"
-	@$(BIN)/python -m pytest -m 'not stress' -n 2 --cov --cov-report=term --cov-fail-under=95 $(TEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not stress' -n 2 -p no:langsmith_plugin --cov --cov-report=term --cov-fail-under=95 $(TEST_ARGS)
 
 test-oldest: test-on-$(OLDEST)
 
@@ -54,13 +64,22 @@ stress: $(VENV)/.installed ## Run the races, forks and soaks
 	@$(BIN)/python -m pytest -m stress --timeout 600 $(TEST_ARGS)
 
 outage: $(VENV)/.installed ## Whose calls fail while an issuer is down?
-	@$(BIN)/python benchmarks/outage.py
+	@$(BIN)/python -m benchmarks.outage
+
+bench: $(VENV)/.installed ## As fast as promised? BENCH_ARGS=--write writes docs/performance.md
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-full: $(VENV)/.installed .venv-litellm/.installed ## The same, for longer and beside litellm
+	@$(BIN)/python -m benchmarks --full $(BENCH_ARGS)
 
 bench-configuration: $(VENV)/.installed ## How long do ten thousand tenants take to load?
-	@$(BIN)/python benchmarks/configuration.py $(BENCH_ARGS)
+	@$(BIN)/python -m benchmarks.configuration $(BENCH_ARGS)
 
 bench-clients: $(VENV)/.installed ## What do ten thousand built clients take?
-	@$(BIN)/python benchmarks/clients.py $(BENCH_ARGS)
+	@$(BIN)/python -m benchmarks.clients $(BENCH_ARGS)
+
+bench-command-line: $(VENV)/.installed ## What do commands take beside what they cannot do without?
+	@$(BIN)/python benchmarks/command_line.py $(BENCH_ARGS)
 
 bench-injection: $(VENV)/.installed ## What does an injected client cost an endpoint?
 	@$(BIN)/python benchmarks/injection.py $(BENCH_ARGS)

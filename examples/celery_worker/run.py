@@ -18,6 +18,8 @@ from tenantry.testing import OpenAIServer
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from celery.result import AsyncResult
+
 HERE = Path(__file__).parent
 TENANTS = ("acme", "globex")
 TASKS = 40
@@ -61,7 +63,7 @@ def send_all(server: OpenAIServer, folder: Path) -> int:
     """Send tasks for both tenants in turn, rotate acme's key in the middle; return the failed."""
     from tasks import summarize
 
-    sent = []
+    sent: list[AsyncResult[str]] = []
     for number in range(TASKS):
         if number == TASKS // 2:
             sent[-1].get(timeout=LIMIT)

@@ -49,8 +49,8 @@ SERVERS = {
 PAGES = {
     "runserver": ("/greet", "/greet-async", "/stream"),
     "runserver-reloading": ("/greet",),
-    "uvicorn": ("/greet", "/greet-async", "/stream-async"),
-    "gunicorn": ("/greet", "/greet-async", "/stream"),
+    "uvicorn": ("/greet", "/greet-async", "/greet-injected", "/stream-async"),
+    "gunicorn": ("/greet", "/greet-async", "/greet-injected", "/stream"),
 }
 MEMBERS = """
 from django.contrib.auth.models import User

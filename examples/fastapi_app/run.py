@@ -124,7 +124,7 @@ def ask_all(service: Service, rounds: int, rotate_every: int = 5) -> dict[str, l
     """Ask for all companies at the same time, each one's key rotating every so many questions."""
 
     def questions(company: str) -> list[bool]:
-        answered = []
+        answered: list[bool] = []
         for number in range(1, rounds + 1):
             if number % rotate_every == 0:
                 service.rotate(company)

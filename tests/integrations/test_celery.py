@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -295,3 +297,21 @@ def test_it_can_be_ended(registry: FakeRegistry) -> None:
         shop.uninstall()
         who = shop.task(_who, name="afterwards")
         assert NOBODY == who.apply(headers={HEADER: "acme"}).get()
+
+
+@pytest.mark.parametrize(
+    ("here", "told"),
+    [
+        ("sys.modules['celery'] = None", "tenants' tasks need more packages"),
+        (
+            "import celery; celery.VERSION = celery.version_info_t(5, 6, 2, '', '')",
+            "tenants' tasks (Celery 5.7 at least, and here is 5.6) need more packages",
+        ),
+    ],
+)
+def test_without_celery_or_with_an_older_one(here: str, told: str) -> None:
+    """Where Celery is missing, or runs tasks for the wrong tenant, the import says what to do."""
+    code = f"import sys; {here}; import tenantry.integrations.celery"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert f"MissingExtraError: {told}: pip install 'tenantry[celery]'" in done.stderr

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dependency_injector.wiring import Provide, inject
 from django.contrib.auth import authenticate, login
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
+
+from tenantry.integrations.django import get_tenant
+
+from .containers import MODEL, Container
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 
     from tenantry.integrations.django import TenantRequest
 
-MODEL = "gpt-4o-mini"
+    from .containers import Greetings
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
@@ -37,6 +42,13 @@ def greet(request: TenantRequest) -> HttpResponse:
 async def greet_async(request: TenantRequest) -> HttpResponse:
     reply = await request.async_openai.responses.create(model=MODEL, input=_question(request))
     return JsonResponse({"text": reply.output_text})
+
+
+@inject
+def greet_injected(
+    request: TenantRequest, greetings: Greetings = Provide[Container.greetings]
+) -> HttpResponse:
+    return JsonResponse({"text": greetings.greet(get_tenant(request), _question(request))})
 
 
 def stream(request: TenantRequest) -> StreamingHttpResponse:

@@ -20,10 +20,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery import signals
-
 from tenantry.context import current_tenant, use_tenant
-from tenantry.errors import NoCurrentTenantError, TenantQuarantinedError
+from tenantry.errors import MissingExtraError, NoCurrentTenantError, TenantQuarantinedError
+
+try:
+    from celery import VERSION, signals
+except ImportError as error:
+    raise MissingExtraError("celery", needed_for="tenants' tasks") from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +35,15 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from tenantry.registry import ClientRegistry
+
+if VERSION[:2] < (
+    5,
+    7,
+):  # they run what is called at once for the caller's tenant, whoever is named
+    raise MissingExtraError(
+        "celery",
+        needed_for=f"tenants' tasks (Celery 5.7 at least, and here is {VERSION[0]}.{VERSION[1]})",
+    )
 
 HEADER = "tenantry_tenant"
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tenantry.errors import (
+    CatalogUnavailableError,
     CredentialUnavailableError,
     NoCurrentTenantError,
     RegistryClosedError,
@@ -57,6 +58,16 @@ class Answer:
         }
 
 
+_UNKNOWN = {
+    HTTPStatus.NOT_FOUND: "There is no such tenant.",
+    HTTPStatus.FORBIDDEN: "The tenant may not be used.",
+}
+_UNAVAILABLE = "The tenant cannot be served at the moment."
+
+# To who may not act for a tenant, one that is disabled, or as `unknown` says unknown, looks alike.
+NOT_ALLOWED = Answer(HTTPStatus.FORBIDDEN, _UNKNOWN[HTTPStatus.FORBIDDEN])
+
+
 def answer_to(error: TenantryError, *, unknown: HTTPStatus = HTTPStatus.NOT_FOUND) -> Answer | None:
     """Return how an error is answered; None for what is a mistake of the application itself.
 
@@ -69,17 +80,10 @@ def answer_to(error: TenantryError, *, unknown: HTTPStatus = HTTPStatus.NOT_FOUN
     if isinstance(error, UnknownTenantError):
         return Answer(unknown, _UNKNOWN[unknown])
     if isinstance(error, TenantDisabledError):
-        return Answer(HTTPStatus.FORBIDDEN, _UNKNOWN[HTTPStatus.FORBIDDEN])
-    if isinstance(error, CredentialUnavailableError):
+        return NOT_ALLOWED
+    if isinstance(error, (CatalogUnavailableError, CredentialUnavailableError)):
         wait = max(1, math.ceil(error.retry_after))
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE, wait)
     if isinstance(error, (TenantQuarantinedError, TenantNotLoadedError, RegistryClosedError)):
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, _UNAVAILABLE)
     return None
-
-
-_UNAVAILABLE = "The tenant cannot be served at the moment."
-_UNKNOWN = {
-    HTTPStatus.NOT_FOUND: "There is no such tenant.",
-    HTTPStatus.FORBIDDEN: "The tenant may not be used.",
-}

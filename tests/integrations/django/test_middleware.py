@@ -73,6 +73,7 @@ async def async_ambient_view(request: TenantRequest) -> HttpResponse:
 
 TENANTRY = "tenantry.integrations.django.middleware.TenantryMiddleware"
 MESSAGES: Any = [{"role": "user", "content": "hi"}]
+BEHIND = f"{__name__}.refusing"
 VIEWS = (sync_view, async_view, hopping_view)
 
 
@@ -135,8 +136,10 @@ def test_errors(
     assert (status == 503) == any("'keyless'" in record.getMessage() for record in logged)
 
 
-def test_without_a_resolver(project: Any, openai_server: OpenAIServer) -> None:
-    """Where nothing says whose a request is, a view that enters a tenant is that tenant's."""
+def test_without_a_resolver(
+    project: Any, openai_server: OpenAIServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where nothing says whose a request is, only use_tenant() does; the log says what to do."""
 
     async def view(request: TenantRequest) -> HttpResponse:
         for tenant in ("globex", "acme"):
@@ -146,6 +149,7 @@ def test_without_a_resolver(project: Any, openai_server: OpenAIServer) -> None:
 
     project.serve(view)
     assert 400 == project.get("view").status_code
+    assert "give TENANTRY['tenant'] a resolver" in caplog.text
     assert ["globex", "acme"] == [request.tenant for request in openai_server.requests]
 
 
@@ -171,6 +175,39 @@ def test_other_errors(project: Any) -> None:
 
     project.serve(view, tenant=by_header)
     answer = project.get("view")
+    assert (500, True) == (answer.status_code, answer["Content-Type"].startswith("text/html"))
+
+
+def refusing(get_response: Any) -> Any:
+    """Middleware of a user's own that wants the tenant's client, and breaks on one page."""
+
+    def middleware(request: Any) -> Any:
+        if request.path == "/public_view":
+            raise ValueError
+        get_client(request)
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.mark.parametrize(("tenant", "status"), [("acme", 200), ("nobody", 404), ("keyless", 503)])
+def test_errors_of_other_middleware(project: Any, tenant: str, status: int) -> None:
+    """What middleware behind ours raises is answered as if a view had raised it."""
+    project.serve(sync_view, tenant=by_header, middleware=[TENANTRY, BEHIND])
+    answer = project.get("sync_view", **{"X-Tenant": tenant})
+    assert status == answer.status_code
+    if status != 200:
+        assert "application/problem+json" == answer["Content-Type"]
+        assert (status == 503) == ("Retry-After" in answer)
+
+
+@pytest.mark.parametrize(
+    ("middleware", "page"), [([TENANTRY, BEHIND], "public_view"), ([BEHIND, TENANTRY], "sync_view")]
+)
+def test_mistakes_of_other_middleware(project: Any, middleware: list[str], page: str) -> None:
+    """What other middleware raises that is not ours is left to Django, as is what stands before."""
+    project.serve(sync_view, public_view, tenant=by_header, middleware=middleware)
+    answer = project.get(page, **{"X-Tenant": "nobody"})
     assert (500, True) == (answer.status_code, answer["Content-Type"].startswith("text/html"))
 
 

@@ -1,11 +1,15 @@
 """Endpoints that ask for a tenant ask the application's resolver, and are described so."""
 
 # No postponed annotations here: FastAPI could not read those of functions inside functions.
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Security
 from fastapi.security import HTTPBearer
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Router
 
 from tenantry import ClientRegistry
 from tenantry.integrations.fastapi import (
@@ -128,6 +132,89 @@ def test_mounted_in_two_applications(serve: Any, registry: ClientRegistry, resol
     assert "acme" == served[0].json("/inner/", "acme")
     for _ in range(2):
         assert "mounted in two others" in served[1].mistake("/inner/", "acme")
+
+
+def test_routes_of_two_applications(serve: Any, registry: ClientRegistry, resolver: Any) -> None:
+    """Routes that two applications share would ask the first one's resolver: refused."""
+
+    async def globex() -> str:
+        return "globex"
+
+    first = FastAPI()
+
+    @first.get("/")
+    async def endpoint(name: TenantName) -> str:
+        return name
+
+    second, third = FastAPI(routes=first.routes), FastAPI(routes=first.routes)
+    install(first, registry, tenant=globex)
+    install(second, registry, tenant=resolver)
+    install(third, registry)
+
+    assert "globex" == serve(first).json("/", "acme")
+    for other in (second, third):
+        assert "let each include_router() it" in serve(other).mistake("/", "acme")
+
+
+class Wrapper:
+    """Middleware of a user's own, with the application in `app` as Starlette's have it."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+def inner_application() -> FastAPI:
+    inner = FastAPI()
+
+    @inner.get("/")
+    async def endpoint(name: TenantName) -> str:
+        return name
+
+    return inner
+
+
+def within_middleware(inner: FastAPI) -> Any:
+    return Wrapper(Wrapper(inner))
+
+
+def within_starlette(inner: FastAPI) -> Any:
+    mount = Mount("/", inner, middleware=[Middleware(Wrapper)])
+    return Starlette(routes=[mount], middleware=[Middleware(Wrapper)])
+
+
+def within_a_router(inner: FastAPI) -> Any:
+    return Router(routes=[Mount("/", Wrapper(inner))])
+
+
+@pytest.mark.parametrize("wrapped", [within_middleware, within_starlette, within_a_router])
+def test_mounted_within(
+    serve: Any, registry: ClientRegistry, resolver: Any, wrapped: Callable[[FastAPI], Any]
+) -> None:
+    """What is mounted is served, and answers our errors, whatever stands around it."""
+    app = FastAPI()
+    app.mount("/inner", wrapped(inner_application()))
+    install(app, registry, tenant=resolver)
+    served = serve(app)
+
+    assert "acme" == served.json("/inner/", "acme")
+    refused = served.get("/inner/", "nobody")
+    assert (404, PROBLEM) == (refused.status_code, refused.headers["Content-Type"])
+
+
+def test_mounted_out_of_sight(serve: Any, registry: ClientRegistry, resolver: Any) -> None:
+    """An application whose errors nobody could answer serves no tenant, and says what to do."""
+    app, inner = FastAPI(), inner_application()
+
+    async def hiding(scope: Any, receive: Any, send: Any) -> None:
+        await inner(scope, receive, send)
+
+    app.mount("/inner", hiding)
+    install(app, registry, tenant=resolver)
+
+    assert "let what wraps it hold it as `app`" in serve(app).mistake("/inner/", "acme")
 
 
 def test_installed_and_mounted(serve: Any, registry: ClientRegistry, resolver: Any) -> None:

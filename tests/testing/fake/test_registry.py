@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
@@ -58,6 +58,24 @@ def test_declared_tenants_are_all_there_are(registry: FakeRegistry) -> None:
     """Where names are given, another name is the error that a service has to handle."""
     with pytest.raises(UnknownTenantError, match="acme"):
         registry.client("acmee")
+
+
+@pytest.mark.parametrize(
+    "misspelt",
+    [
+        lambda registry: registry.reply("acmee", "Hello"),
+        lambda registry: registry.reply_json("acmee", "models", {}),
+        lambda registry: registry.fail_next("acmee", 500),
+        lambda registry: registry.sent("acmee"),
+        lambda registry: registry.rotate_now("acmee"),
+        lambda registry: registry.withhold("acmee"),
+        lambda registry: registry.deliver("acmee"),
+    ],
+)
+def test_a_misspelt_tenant_is_told(registry: FakeRegistry, misspelt: Any) -> None:
+    """A test that names a tenant that there is not fails, and does not pass for nothing."""
+    with pytest.raises(UnknownTenantError, match="acmee"):
+        misspelt(registry)
 
 
 def test_without_names_every_name_is_a_tenant() -> None:

@@ -70,9 +70,11 @@ def test_failures_of_one_path_leave_the_others_alone(registry: FakeRegistry) -> 
 
 
 def test_a_success_is_no_failure(registry: FakeRegistry) -> None:
-    """A status that is no error is refused where it is ordered."""
+    """A status that is no error, and no failure at all, are refused where they are ordered."""
     with pytest.raises(ValueError, match="200"):
         registry.fail_next("acme", 200)
+    with pytest.raises(ValueError, match="one time or more, not 0"):
+        registry.fail_next("acme", 500, times=0)
 
 
 def test_files_are_each_tenants_own(registry: FakeRegistry) -> None:

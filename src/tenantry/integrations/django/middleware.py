@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,15 @@ from django.http import JsonResponse
 from tenantry.context import use_tenant
 from tenantry.errors import TenantryError
 from tenantry.integrations.django.opened import holder
-from tenantry.integrations.django.requests import afind_tenant, find_tenant, is_async, with_clients
+from tenantry.integrations.django.requests import (
+    NobodySaysError,
+    afind_tenant,
+    find_tenant,
+    is_async,
+    with_clients,
+)
 from tenantry.integrations.django.resolvers import TenantNotAllowed
-from tenantry.integrations.web import PROBLEM_JSON, Answer, answer_to
+from tenantry.integrations.web import NOT_ALLOWED, PROBLEM_JSON, Answer, answer_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +32,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("tenantry")
 
 _SLOT = "_tenantry_exit"
+_RAISED = "_tenantry_raised"
 
 
 class TenantryMiddleware:
     """Gives every request its tenant's clients; stands behind AuthenticationMiddleware.
 
     Whose a request is, is asked when a view wants a client. An async view could not wait then, so
-    that it is asked before, once all middleware has run.
+    that it is asked before, once all middleware has run. Our errors are answered where a view, or
+    middleware behind this one, raises them.
     """
 
     sync_capable = True
@@ -52,12 +61,12 @@ class TenantryMiddleware:
             return self._answer(request)
         with ExitStack() as stack:
             vars(request)[_SLOT] = stack
-            return self._get_response(request)
+            return self._put_right(request, self._get_response(request))
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         with ExitStack() as stack:
             vars(request)[_SLOT] = stack
-            return await self._get_response(request)
+            return self._put_right(request, await self._get_response(request))
 
     def _before_view(self, request: HttpRequest, view: Any, *_: Any) -> None:
         if is_async(view):
@@ -69,13 +78,22 @@ class TenantryMiddleware:
         if is_async(view) or _makes_current():
             _enter(request, await afind_tenant(request))
 
+    def _put_right(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Answer what middleware behind this one raised, of which Django has made its 500."""
+        raised = vars(request).pop(_RAISED, None)
+        if raised is None or response.status_code != HTTPStatus.INTERNAL_SERVER_ERROR:
+            return response
+        return self.process_exception(request, raised) or response
+
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Answer what our errors mean; None leaves the others to Django."""
         del request
         answer = _answer_to(exception)
         if answer is None:
             return None
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(
+            exception, NobodySaysError
+        ):
             log.warning("tenantry: %s", exception)
         return JsonResponse(
             answer.problem(),
@@ -83,6 +101,13 @@ class TenantryMiddleware:
             headers=dict(answer.headers),
             content_type=PROBLEM_JSON,
         )
+
+
+def remember(request: HttpRequest | None = None, **_: object) -> None:
+    """Remember an error of ours that Django answers 500, as `got_request_exception` tells."""
+    raised = sys.exc_info()[1]
+    if request is not None and isinstance(raised, TenantryError):
+        vars(request)[_RAISED] = raised
 
 
 def _makes_current() -> bool:
@@ -96,7 +121,7 @@ def _enter(request: HttpRequest, tenant: str | None) -> None:
 
 def _answer_to(exception: Exception) -> Answer | None:
     if isinstance(exception, TenantNotAllowed):
-        return Answer(HTTPStatus.FORBIDDEN, "The tenant may not be used.")
+        return NOT_ALLOWED
     if isinstance(exception, TenantryError):
         return answer_to(exception, unknown=HTTPStatus(holder.options.unknown))
     return None

@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from tenantry.context import current_tenant
 from tenantry.errors import NoCurrentTenantError
 from tenantry.integrations.django.opened import holder
+from tenantry.integrations.django.options import SETTING
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
@@ -25,6 +26,16 @@ if TYPE_CHECKING:
     from tenantry.clients import ClientOptions
 
 _SLOT = "_tenantry_found"
+
+
+class NobodySaysError(NoCurrentTenantError):
+    """Nothing says whose a request is, and no tenant is current."""
+
+    def message(self) -> str:
+        return (
+            f"nothing says whose a request is: give {SETTING}['tenant'] a resolver, such as"
+            " from_user('organization.slug'), or enter use_tenant(...) before a client is asked for"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +115,7 @@ def get_tenant(request: HttpRequest) -> str:
         PermissionDenied: the caller may not act for the tenant that the request names.
     """
     if holder.get().resolver is None:
-        return current_tenant()
+        return _current()
     known = _known(request)
     # One that had none may have one by now; on a loop only middleware can find out.
     if known is None or (known.tenant is None and not _on_a_loop()):
@@ -115,11 +126,18 @@ def get_tenant(request: HttpRequest) -> str:
 async def aget_tenant(request: HttpRequest) -> str:
     """Do what `get_tenant` does, where resolving may have to wait."""
     if holder.get().resolver is None:
-        return current_tenant()
+        return _current()
     known = _known(request)
     if known is None or known.tenant is None:
         known = _remember(request, await _aresolved(request))
     return known.name()
+
+
+def _current() -> str:
+    try:
+        return current_tenant()
+    except NoCurrentTenantError:
+        raise NobodySaysError from None
 
 
 def find_tenant(request: HttpRequest) -> str | None:

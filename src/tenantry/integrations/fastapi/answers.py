@@ -16,7 +16,7 @@ from tenantry.errors import (
     UnknownTenantError,
 )
 from tenantry.integrations.fastapi.installation import serving
-from tenantry.integrations.web import PROBLEM_JSON, Answer, answer_to
+from tenantry.integrations.web import NOT_ALLOWED, PROBLEM_JSON, Answer, answer_to
 
 if TYPE_CHECKING:
     from http import HTTPStatus
@@ -68,10 +68,8 @@ def _answer(connection: HTTPConnection, error: TenantryError) -> Answer:
     if type(error) is NoCurrentTenantError:
         raise RuntimeError(_DID_NOT_TRAVEL if here.tenant else _NOT_ASKED) from error
     if isinstance(error, NotAuthorizedError):
-        told: TenantryError = TenantDisabledError(error.tenant)  # one looks like the other
-    else:
-        told = error
-    answer = answer_to(told, unknown=here.installation.unknown)
+        return NOT_ALLOWED
+    answer = answer_to(error, unknown=here.installation.unknown)
     if answer is None:
         raise error
     return answer

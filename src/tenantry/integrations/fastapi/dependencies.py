@@ -13,6 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 from typing_extensions import Unpack
 
 from tenantry.clients import ClientOptions, checked
+from tenantry.errors import TenantryError
 from tenantry.integrations.fastapi.answers import NoTenantNamedError
 from tenantry.integrations.fastapi.installation import Resolver, serving
 from tenantry.registry import ClientRegistry
@@ -26,9 +27,11 @@ async def resolved(connection: HTTPConnection) -> object:
     for routes that were added to an included router later.
 
     Raises:
-        RuntimeError: `install` was given none.
+        RuntimeError: `install` was given none, or does not see the application that serves this.
     """
     here = serving(connection)
+    if TenantryError not in connection.scope["app"].exception_handlers:
+        raise RuntimeError(_HIDDEN)
     resolver = here.installation.resolver
     if resolver is None:
         raise RuntimeError(_NO_RESOLVER)
@@ -127,4 +130,9 @@ def _path(connection: HTTPConnection) -> str:
 _NO_RESOLVER = (
     "nobody says whose request it is: pass install(..., tenant=...) a dependency that returns the"
     " tenant's name, such as claim(current_user, 'tenant')"
+)
+_HIDDEN = (
+    "an application is mounted behind something that hides it, so that its errors would be answered"
+    " 500: let what wraps it hold it as `app`, as Starlette's middleware does, or add the wrapper"
+    " with app.add_middleware(...) to the application itself"
 )

@@ -8,7 +8,7 @@ from fastapi import FastAPI, routing
 from fastapi.dependencies.utils import get_dependant
 
 from tenantry.integrations.fastapi.answers import answer_errors, answers
-from tenantry.integrations.fastapi.dependencies import resolved
+from tenantry.integrations.fastapi.dependencies import resolved, tenant_name
 from tenantry.integrations.web import PROBLEM_JSON
 
 if TYPE_CHECKING:
@@ -36,23 +36,27 @@ class Routes:
         """Put the resolver into routes that came since the last time."""
         count = len(self._installation.app.router.routes)
         if count != self._seen:
-            self._bind_all(self._installation.app)
+            self._bind_all(self._installation.app.routes)
             self._seen = count
 
-    def _bind_all(self, app: FastAPI) -> None:
-        for route in _effective(app.routes):
+    def _bind_all(self, routes: Iterable[Any]) -> None:
+        for route in _effective(routes):
             self._bind(route)
-            mounted = getattr(route, "app", None)
-            if isinstance(mounted, FastAPI) and self._is_ours(mounted):
-                answer_errors(mounted)
-                self._bind_all(mounted)
+            self._bind_mounted(_mounted(route))
 
     def _bind(self, route: Any) -> None:
         dependant, resolver = getattr(route, "dependant", None), self._installation.resolver
-        if dependant is None or resolver is None:
+        if dependant is None:
             return
-        if _bound(dependant, resolver, route.path_format):
+        if _bound(dependant, resolver, route.path_format) and resolver is not None:
             _document(route, self._installation.unknown)
+
+    def _bind_mounted(self, mounted: Any) -> None:
+        if isinstance(mounted, FastAPI):
+            if not self._is_ours(mounted):
+                return
+            answer_errors(mounted)
+        self._bind_all(getattr(mounted, "routes", ()))
 
     def _is_ours(self, mounted: FastAPI) -> bool:
         """Whether no `install` was called for a mounted application itself.
@@ -67,23 +71,39 @@ class Routes:
         return owner is self._installation
 
 
-def _bound(dependant: Dependant, resolver: Resolver, path: str) -> bool:
-    """Put the resolver into all that is below; return whether anything there asks for a tenant."""
-    found = False
-    for place, each in enumerate(dependant.dependencies):
-        if each.call is resolved:
-            own = get_dependant(path=path, call=resolver, name=each.name)
-            dependant.dependencies[place] = own
-            found = True
-        else:
-            found |= _bound(each, resolver, path)
-    return found
+def _bound(dependant: Dependant, resolver: Resolver | None, path: str) -> bool:
+    """Put the resolver into all that is below; return whether anything there asks for a tenant.
+
+    Raises:
+        RuntimeError: the resolver of another application stands there.
+    """
+    if dependant.call is tenant_name:
+        _put(resolver, dependant, path)
+        return True
+    below = [_bound(each, resolver, path) for each in dependant.dependencies]
+    return any(below)
+
+
+def _put(resolver: Resolver | None, asking: Dependant, path: str) -> None:
+    [asked] = asking.dependencies
+    if asked.call not in (resolved, resolver):
+        raise RuntimeError(_ROUTED_TWICE)
+    if asked.call is resolved and resolver is not None:
+        asking.dependencies[:] = [get_dependant(path=path, call=resolver, name=asked.name)]
 
 
 def _effective(routes: Iterable[Any]) -> Iterable[Any]:
     """Return routes as they are served, with the prefixes and dependencies of their routers."""
     contexts: Any = getattr(routing, "iter_route_contexts", iter)  # older ones are copies
     found: Iterable[Any] = contexts(routes)
+    return found
+
+
+def _mounted(route: Any) -> Any:
+    """Return what a route leads to, without middleware around it, which calls that `app`."""
+    found: Any = getattr(route, "app", None)
+    while not hasattr(found, "routes") and hasattr(found, "app"):
+        found = found.app
     return found
 
 
@@ -106,6 +126,10 @@ _PROBLEM = {
         "detail": {"type": "string"},
     },
 }
+_ROUTED_TWICE = (
+    "a route is served by two applications that tenantry is installed in, and would ask the other"
+    " one's resolver whose request it is: declare it in a router, and let each include_router() it"
+)
 _MOUNTED_TWICE = (
     "an application is mounted in two others that tenantry is installed in, and would have to ask"
     " two resolvers whose request it is: mount an application of its own in each"

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from tenantry.catalog import Catalog, MemoryCatalog
-from tenantry.errors import ConfigError, UnknownTenantError
+from tenantry.errors import (
+    ConfigError,
+    TenantNotLoadedError,
+    TenantQuarantinedError,
+    UnknownTenantError,
+)
 from tenantry.events import EventStream
 from tenantry.loading import load
 from tenantry.opening import Opening
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
     from tenantry.clients import EndpointClients
     from tenantry.loading import Config, Configuration, Contents, Tenant
+    from tenantry.registry import Find
     from tenantry.settings import SecretReference
     from tenantry.testing.fake.service import Fault, SentRequest
 
@@ -96,18 +103,19 @@ class FakeRegistry(ClientRegistry):
         Of several texts each is said once, in turn; the last one is said from then on.
 
         Raises:
+            UnknownTenantError: there is no such tenant; so do all that take a tenant's name.
             ValueError: no text is given.
         """
         if not texts:
             message = "reply() takes at least one text"
             raise ValueError(message)
-        self._service.say(tenant, texts)
+        self._service.say(self._known(tenant), texts)
 
     def reply_json(
         self, tenant: str, path: str, body: Mapping[str, Any], *, status: int = 200
     ) -> None:
         """Say what a tenant's requests are answered with whose path ends like `path`."""
-        self._service.give(tenant, path, Answer(status, encode(body)))
+        self._service.give(self._known(tenant), path, Answer(status, encode(body)))
 
     def fail_next(
         self,
@@ -130,15 +138,16 @@ class FakeRegistry(ClientRegistry):
             path: only requests whose path ends like this.
 
         Raises:
-            ValueError: the status is not an error.
+            ValueError: the status is not an error, or `times` is none.
         """
-        self._service.fail(tenant, fault, times=times, retry_after=retry_after, path=path)
+        known = self._known(tenant)
+        self._service.fail(known, fault, times=times, retry_after=retry_after, path=path)
 
     # -- what tenants sent ------------------------------------------------------------------------
 
     def sent(self, tenant: str | None = None) -> tuple[SentRequest, ...]:
         """Return what a tenant's clients sent, or everybody's, in order; a retry is one more."""
-        return self._service.sent(tenant)
+        return self._service.sent(None if tenant is None else self._known(tenant))
 
     def forget_sent(self) -> None:
         """Begin anew to keep what is sent."""
@@ -181,13 +190,19 @@ class FakeRegistry(ClientRegistry):
 
     # -- within -----------------------------------------------------------------------------------
 
-    def _build(self, name: str, endpoint: str | None) -> EndpointClients:
+    def _build(self, name: str, endpoint: str | None, find: Find | None = None) -> EndpointClients:
         self._keys.expect(self._references(name))
-        clients = super()._build(name, endpoint)
+        clients = super()._build(name, endpoint, find)
         clients.connection = FakeConnection(name, clients.settings, self._service)
         clients.gate.clock = self._time
         clients.gate.last_use = self._time()
         return clients
+
+    def _known(self, tenant: str) -> str:
+        """Refuse a misspelt name, of which a test would find nothing sent."""
+        with suppress(TenantQuarantinedError, TenantNotLoadedError):
+            self.catalog.get(tenant)
+        return tenant
 
     def _references(self, tenant: str) -> Iterator[SecretReference]:
         found = self.catalog.get(tenant)

@@ -143,6 +143,8 @@ class FakeService:
     ) -> None:
         if isinstance(fault, int) and fault not in ERRORS:
             raise ValueError(f"fail_next() takes a status from 400 to 599, not {fault}")
+        if times < 1:
+            raise ValueError(f"fail_next() takes one time or more, not {times}")
         with self._lock:
             rule = _Rule(fault, times, retry_after, _ending(path) if path else "")
             self._script(tenant).rules.append(rule)
