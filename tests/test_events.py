@@ -275,3 +275,30 @@ def test_subscribing_from_many_threads_loses_no_hook(stream: EventStream) -> Non
     publish(stream, "a")
     for listener in listeners:
         listener.wait_for(1)
+
+
+# -- where requests begin -------------------------------------------------------------------------
+
+
+def test_who_wants_to_know_is_told_where_a_request_begins() -> None:
+    """There and then, on the caller's own thread, until it is ended."""
+    stream, heard = EventStream(), list[tuple[str, int]]()
+    end = stream.before_requests(lambda tenant: heard.append((tenant, threading.get_ident())))
+    stream.begin_request("acme")
+    end()
+    stream.begin_request("globex")
+    assert [("acme", threading.get_ident())] == heard
+
+
+def test_a_hook_that_fails_fails_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged once, and the others are told all the same."""
+    stream, heard = EventStream(), list[str]()
+
+    def broken(_: str) -> None:
+        raise ValueError
+
+    stream.before_requests(broken)
+    stream.before_requests(heard.append)
+    for _ in range(3):
+        stream.begin_request("acme")
+    assert (["acme"] * 3, 1) == (heard, len(caplog.records))

@@ -17,13 +17,19 @@ _current: ContextVar[str | None] = ContextVar("tenantry_current_tenant", default
 @contextmanager
 def use_tenant(tenant: str) -> Generator[str]:
     """Make `tenant` the current one inside the block, for this task or thread."""
-    before = _current.get()
-    _current.set(tenant)
+    before = become(tenant)
     try:
         yield tenant
     finally:
         # Not ContextVar.reset: frameworks leave a block in another context than they entered it.
-        _current.set(before)
+        become(before)
+
+
+def become(tenant: str | None) -> str | None:
+    """Make a tenant, or nobody, the current one; return who was before."""
+    before = _current.get()
+    _current.set(tenant)
+    return before
 
 
 def current_tenant() -> str:

@@ -213,7 +213,8 @@ class EventStream:
         self._lines = lines
         self._hooks: tuple[Hook, ...] = ()
         self._hooks_of_requests: tuple[Hook, ...] = ()
-        self._broken: list[Hook] = []
+        self._before_requests: tuple[Callable[[str], None], ...] = ()
+        self._broken: list[object] = []
         self.after_fork()
         survives_fork(self)
 
@@ -256,6 +257,26 @@ class EventStream:
                 self._hooks_of_requests = _without(hook, self._hooks_of_requests)
 
         return unsubscribe
+
+    def before_requests(self, hook: Callable[[str], None]) -> Callable[[], None]:
+        """Call `hook` with the tenant where each request begins, there and then."""
+        with self._condition:
+            self._before_requests = (*self._before_requests, hook)
+
+        def end() -> None:
+            with self._condition:
+                others = (other for other in self._before_requests if other is not hook)
+                self._before_requests = tuple(others)
+
+        return end
+
+    def begin_request(self, tenant: str) -> None:
+        """Tell who wants to know that a request of a tenant begins."""
+        for hook in self._before_requests:
+            try:
+                hook(tenant)
+            except Exception as error:  # noqa: BLE001  # a hook that fails must fail no request
+                self._note_broken(hook, "a request", error)
 
     def publish(self, event: Event) -> None:
         hooks = (
@@ -318,11 +339,14 @@ class EventStream:
     def _call(self, hook: Hook, event: Event) -> None:
         try:
             hook(event)
-        except BaseException:  # not even SystemExit may end the others' events
-            # Once per hook: a broken hook must not fill the log of a busy service.
-            if not any(hook is known for known in self._broken):
-                self._broken.append(hook)
-                log.exception("tenantry: a hook failed on %s", type(event).__name__)
+        except BaseException as error:  # noqa: BLE001  # nor may SystemExit end the others' events
+            self._note_broken(hook, type(event).__name__, error)
+
+    def _note_broken(self, hook: object, what: str, error: BaseException) -> None:
+        # Once per hook: a broken hook must not fill the log of a busy service.
+        if not any(hook is known for known in self._broken):
+            self._broken.append(hook)
+            log.error("tenantry: a hook failed on %s", what, exc_info=error)
 
 
 def _without(hook: Hook, hooks: tuple[Hook, ...]) -> tuple[Hook, ...]:

@@ -99,6 +99,14 @@ class Operations:
         """
         return self._events.subscribe(hook, self._in_quarantine(), requests=requests)
 
+    def on_request(self, hook: Callable[[str], None]) -> Callable[[], None]:
+        """Call `hook` with the tenant's name as each request begins; returns what ends that.
+
+        It runs where the request does, in its thread or task and context: to mark the current span.
+        It must not wait. What it raises is logged once, and fails no request.
+        """
+        return self._events.before_requests(hook)
+
     # -- change -----------------------------------------------------------------------------------
 
     def plan(self) -> CatalogChange:

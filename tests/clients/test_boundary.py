@@ -112,15 +112,19 @@ def test_a_boundary_reads_as_its_address(url: str, shown: str) -> None:
 )
 def test_the_host_header_has_to_be_the_urls(host: str, fits: bool) -> None:
     """A `Host` header passes where it says what the URL says, in any case of letters."""
-    request = httpx.Request("GET", f"{ACME}/models", headers={"Host": host})
-    assert fits == (boundary().foreign_host(request) == "")
+    url = httpx.URL(f"{ACME}/models")
+    assert fits == (boundary().foreign_host(url, [host.encode()]) == "")
 
 
 def test_a_request_without_host_header_names_no_other() -> None:
     """Where there is no `Host` header, none is foreign."""
-    request = httpx.Request("GET", f"{ACME}/models")
-    del request.headers["Host"]
-    assert "" == boundary().foreign_host(request)
+    assert "" == boundary().foreign_host(httpx.URL(f"{ACME}/models"), [])
+
+
+def test_two_hosts_are_refused() -> None:
+    """Servers differ in which of them they take."""
+    hosts = [b"gateway.example", b"gateway.example"]
+    assert "" != boundary().foreign_host(httpx.URL(f"{ACME}/models"), hosts)
 
 
 SEGMENTS = st.sampled_from(

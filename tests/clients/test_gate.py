@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,13 @@ import openai
 import pytest
 from pydantic import SecretStr
 
-from tenantry import ClientRegistry, CredentialUnavailableError, TenantBoundaryError
+from tenantry import (
+    ClientRegistry,
+    CredentialUnavailableError,
+    TenantBoundaryError,
+    current_tenant,
+    use_tenant,
+)
 from tenantry.events import Event, RequestReplayed
 
 if TYPE_CHECKING:
@@ -333,3 +340,32 @@ async def test_a_request_that_would_leave_reads_no_secret(
     with pytest.raises(TenantBoundaryError, match="is another address"):
         await acme.settle(client._client.get(elsewhere.base_url, headers=headers))
     assert (0, ()) == (keys.asked, elsewhere.requests)
+
+
+# -- who is told of requests ----------------------------------------------------------------------
+
+
+async def test_a_request_is_sent_as_its_tenants(
+    acme: Acme, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever looks while it is on its way sees whose it is; the caller's own comes back."""
+    begun: list[str] = []
+    during: list[str] = []
+
+    class Looks(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name.startswith("httpcore"):
+                during.append(current_tenant())
+
+    caplog.set_level(logging.DEBUG)
+    registry = acme.registry(http="httpx")
+    registry.on_request(begun.append)
+    looks = Looks()
+    logging.getLogger().addHandler(looks)
+    try:
+        with use_tenant("somebody"):
+            await acme.chat(acme.of(registry))
+            assert "somebody" == current_tenant()
+    finally:
+        logging.getLogger().removeHandler(looks)
+    assert (["acme"], "acme") == (begun, during[0])

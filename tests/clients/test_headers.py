@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tenantry.clients.headers import unsendable
+from tenantry.clients.headers import Lines, unsendable
 from tenantry.clients.http import httpx
 
 if TYPE_CHECKING:
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
 
 
 def refused(headers: Any, content: Any = b"hello") -> str:
-    return unsendable(
-        httpx.Request("POST", "https://api.example/v1", headers=headers, content=content)
-    )
+    request = httpx.Request("POST", "https://api.example/v1", headers=headers, content=content)
+    return unsendable(request, Lines(request.headers))
 
 
 def chunks() -> Iterator[bytes]:
@@ -67,3 +66,15 @@ def test_a_body_in_chunks_passes() -> None:
     """What the http library says of a body that it does not know the length of is true."""
     assert "" == refused({}, chunks())
     assert "" == refused({"Content-Length": "5"}, chunks())
+
+
+def test_lines_are_found_by_name_in_any_spelling() -> None:
+    """All lines of a name, in their order, as they would be written."""
+    lines = Lines(httpx.Headers([("X-Team", "blue"), ("Accept", "*/*"), ("x-team", "RED")]))
+    assert [b"blue", b"RED"] == lines.values(b"x-team")
+    assert (True, False, []) == (b"accept" in lines, b"host" in lines, lines.values(b"host"))
+
+
+def test_two_lengths_are_refused_even_if_they_are_equal() -> None:
+    """One of them is the http library's own."""
+    assert "ends elsewhere" in refused([("Content-Length", "5"), ("content-length", "5")])

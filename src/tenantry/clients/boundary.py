@@ -50,10 +50,9 @@ class Boundary:
             return "the path leads out of the tenant's own"
         return ""
 
-    def foreign_host(self, request: httpx.Request) -> str:
-        """Return why the request's `Host` header is refused, or nothing."""
-        host = request.headers.get("host")
-        if host is None or host.casefold() == request.url.netloc.decode("ascii").casefold():
+    def foreign_host(self, url: httpx.URL, hosts: list[bytes]) -> str:
+        """Return why the `Host` headers of a request are refused, or nothing."""
+        if not hosts or (len(hosts) == 1 and hosts[0].lower() == url.netloc.lower()):
             return ""
         return "the Host header names another host than the URL"
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tenantry.clients import witness
 from tenantry.clients.errors import in_request
-from tenantry.clients.headers import unsendable
+from tenantry.clients.filling import fill
+from tenantry.clients.headers import Lines, unsendable
 from tenantry.clients.http import httpx
 from tenantry.clients.slots import ADMIN_API_KEY, API_KEY, Lot, Slots
 from tenantry.clients.witness import EXTENSION, Witness
@@ -92,11 +93,17 @@ class Gate(httpx.Auth):
         Raises:
             TenantBoundaryError: as an `openai.OpenAIError`.
         """
+        lines = Lines(request.headers)
+        self._check_address(request, lines)
+        if self.boundary is not None and (reason := unsendable(request, lines)):
+            raise self.refusal(reason)
+
+    def _check_address(self, request: httpx.Request, lines: Lines) -> None:
         boundary = self.boundary
         if boundary is None:
             return
-        reason = boundary.objection(request.url) or boundary.foreign_host(request)
-        reason = reason or unsendable(request)
+        reason = boundary.objection(request.url)
+        reason = reason or boundary.foreign_host(request.url, lines.values(b"host"))
         if reason:
             raise self.refusal(reason)
 
@@ -198,15 +205,18 @@ class Gate(httpx.Auth):
         return seen
 
     def _flow(self, request: httpx.Request, seen: Witness | None) -> Generator[_Step, Any, None]:
-        self.check_hop(request)
+        self._events.begin_request(self.tenant)
+        lines = Lines(request.headers)
+        self._check_address(request, lines)  # no secret is read for a request that would leave
         if self.webhook is not None:
             self.webhook.prefetch()
-        lots, replayed = self.slots.lots(request, self.refusal), False
+        lots, replayed = self.slots.lots(request, lines, self.refusal), False
         for lot in lots:
-            lot.stamp(request, (yield lot))
+            lot.take((yield lot))
+        fill(request, lots)
         response: httpx.Response = yield request
         if response.status_code == UNAUTHORIZED and self._replayable(request, response):
-            replayed = yield from self._stamped_anew(request, lots)
+            replayed = yield from self._filled_anew(lots)
             if replayed:
                 response = yield request
         if response.is_success:
@@ -234,14 +244,14 @@ class Gate(httpx.Auth):
         response.extensions[ANSWERED] = event
         self._events.publish(event)
 
-    def _stamped_anew(self, request: httpx.Request, lots: list[Lot]) -> Generator[_Step, Any, bool]:
-        """Put better secrets into a request that was refused; return whether there are any."""
+    def _filled_anew(self, lots: list[Lot]) -> Generator[_Step, Any, bool]:
+        """Have better secrets sent with a refused request; return whether there are any."""
         found = False
         for lot in lots:
             used = lot.held
             better: Held | None = yield lot
             if better is not None and used is not None:
-                lot.stamp(request, better)
+                lot.take(better)
                 self._note_replay(lot.credential, better, used)
                 found = True
         return found

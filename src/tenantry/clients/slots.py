@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenantry.clients import query
+from tenantry.clients.filling import BEARER
 from tenantry.settings.tenant import CREDENTIAL_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from tenantry.clients.headers import Lines
     from tenantry.clients.http import httpx
     from tenantry.credential import Credential
     from tenantry.holding import Held
@@ -24,7 +25,8 @@ HEADERS = "tenantry:default_headers."
 QUERY = "tenantry:default_query."
 
 _KEYS = (API_KEY, ADMIN_API_KEY)
-_BEARER = "Bearer "
+_TAKE_BEARER = ("authorization", "proxy-authorization")
+_CREDENTIALS = tuple((name, name.encode()) for name in sorted(CREDENTIAL_HEADERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,14 @@ class Lot:
         secrets = tuple(secret for secret in found if secret is not None)
         return secrets if len(secrets) == len(found) else None
 
-    def stamp(self, request: httpx.Request, held: Held) -> None:
+    def take(self, held: Held) -> None:
+        """Have this document sent.
+
+        Raises:
+            CredentialUnavailableError: it lacks the secret of a place.
+        """
         for place in self.places:
-            _stamp(request, place, place.slot.credential.read(held))
+            place.slot.credential.read(held)
         self.held = held
 
 
@@ -99,47 +106,64 @@ class Slots:
         self.all = {slot.placeholder: slot for slot in slots}
         self._keys = {name: self.all[name] for name in _KEYS if name in self.all}
         # What most tenants do not have, these share.
-        self._headers, self._query, self._to_look_at = _NO_HEADERS, _NO_QUERY, CREDENTIAL_HEADERS
+        self._headers, self._query, self._to_look_at = _NO_HEADERS, _NO_QUERY, _CREDENTIALS
         if len(self._keys) < len(self.all):
             self._headers = _by_header(self.all, self._keys)
             self._query = _by_parameter(self.all)
-            self._to_look_at = CREDENTIAL_HEADERS.union(self._headers)
+            others = self._headers.keys() - CREDENTIAL_HEADERS
+            self._to_look_at = (*_CREDENTIALS, *((name, name.encode()) for name in others))
 
-    def lots(self, request: httpx.Request, refusal: Callable[[str], Exception]) -> list[Lot]:
+    def lots(
+        self, request: httpx.Request, lines: Lines, refusal: Callable[[str], Exception]
+    ) -> list[Lot]:
         """Return the places that want a secret, by the document that fills them.
 
         Raises:
             Exception: what `refusal` makes of the reason: a credential is not ours.
         """
         lots: dict[int, Lot] = {}
-        for stamped in self._found(request, refusal):
+        for stamped in self._found(request, lines, refusal):
             # Fields of one document are sent together.
             lots.setdefault(id(stamped.slot.credential.keeper), Lot([])).places.append(stamped)
         return list(lots.values())
 
-    def _found(self, request: httpx.Request, refusal: Callable[[str], Exception]) -> list[Stamped]:
+    def _found(
+        self, request: httpx.Request, lines: Lines, refusal: Callable[[str], Exception]
+    ) -> list[Stamped]:
         found: list[Stamped] = []
-        headers = request.headers
-        for name in self._to_look_at:
-            values = headers.get_list(name)
+        for name, written in self._to_look_at:
+            values = lines.values(written)
             if not values:
                 continue
-            value = values[0]
-            bearer = value.startswith(_BEARER)
-            slots = self._headers.get(name, self._keys)
-            slot = _slot_for(value.removeprefix(_BEARER) if bearer else value, slots)
-            if slot is not None and len(values) == 1:
-                found.append(Stamped(slot, name, bearer, in_query=False))
+            place = self._in_header(request, name, values[0].decode("latin-1"))
+            if place is not None and len(values) == 1:
+                found.append(place)
             elif name in CREDENTIAL_HEADERS:
                 raise refusal(f"header {name} carries a credential that is not the tenant's")
-        found += self._found_in_query(request)
+        if self._query:
+            found += self._in_query(request)
         return found
 
-    def _found_in_query(self, request: httpx.Request) -> Iterator[Stamped]:
+    def _in_header(self, request: httpx.Request, name: str, said: str) -> Stamped | None:
+        bearer = name in _TAKE_BEARER and said.startswith(BEARER)
+        if bearer:
+            said = said.removeprefix(BEARER)
+        slot = _slot_for(said, self._headers.get(name, self._keys))
+        if slot is None:
+            return None
+        if said != slot.placeholder:
+            request.headers[name] = f"{BEARER if bearer else ''}{slot.placeholder}"
+        return Stamped(slot, name, bearer, in_query=False)
+
+    def _in_query(self, request: httpx.Request) -> Iterator[Stamped]:
         for name, slots in self._query.items():
-            slot = _slot_for(request.url.params.get(name, ""), slots)
-            if slot is not None:  # else a clone, or the request, says something else there
-                yield Stamped(slot, name, bearer=False, in_query=True)
+            said = request.url.params.get(name, "")
+            slot = _slot_for(said, slots)
+            if slot is None:
+                continue  # a clone, or the request, says something else there
+            if said != slot.placeholder:
+                request.url = request.url.copy_set_param(name, slot.placeholder)
+            yield Stamped(slot, name, bearer=False, in_query=True)
 
 
 _NO_HEADERS: dict[str, Mapping[str, Slot]] = {}
@@ -182,15 +206,3 @@ def _slot_for(value: str, slots: Mapping[str, Slot]) -> Slot | None:
         if held is not None and held.reveal() == value:
             return other
     return None
-
-
-def _stamp(request: httpx.Request, stamped: Stamped, secret: Secret) -> None:
-    if stamped.in_query:
-        query.fill(request, stamped.name, stamped.slot.placeholder, secret)
-        return
-    value = secret.reveal()
-    if stamped.slot.api_key_header:
-        request.headers.pop("authorization", None)
-        request.headers["api-key"] = value
-    else:
-        request.headers[stamped.name] = _BEARER + value if stamped.bearer else value

@@ -11,12 +11,13 @@ import threading
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING
 
-from tenantry.clients import query
+from tenantry.clients import filling
 from tenantry.clients.errors import in_request
 from tenantry.clients.gate import IN_FLIGHT
 from tenantry.clients.http import BaseAsyncClient, BaseClient, httpx
 from tenantry.clients.pools import AsyncCountedStream, CountedStream, LoopPool, OpenPool, ThreadPool
 from tenantry.clients.witness import EXTENSION
+from tenantry.context import become
 from tenantry.errors import CredentialUnavailableError
 
 if TYPE_CHECKING:
@@ -130,12 +131,15 @@ class SyncTransport(httpx.BaseTransport):
         pool = self._entered(user)
         if (witness := request.extensions.get(EXTENSION)) is not None:
             witness.sending(request)
+        before = become(self._gate.tenant)  # whose spans and lines of log these are
         try:
-            response = pool.transport.handle_request(query.filled(request))
+            response = pool.transport.handle_request(filling.filled(request))
         except BaseException:
             pool.leave(user)
             raise
-        query.hide(request, response)
+        finally:
+            become(before)
+        filling.hide(request, response)
         assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101  # httpx does, too
         response.stream = CountedStream(response.stream, pool, user)
         return response
@@ -227,12 +231,15 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         pool = await self._entered(user)
         if (witness := request.extensions.get(EXTENSION)) is not None:
             witness.asending(request)
+        before = become(self._gate.tenant)
         try:
-            response = await pool.transport.handle_async_request(query.filled(request))
+            response = await pool.transport.handle_async_request(filling.filled(request))
         except BaseException:
             pool.leave(user)
             raise
-        query.hide(request, response)
+        finally:
+            become(before)
+        filling.hide(request, response)
         assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101  # httpx does, too
         response.stream = AsyncCountedStream(response.stream, pool, user)
         return response

@@ -16,7 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.http11 import Request
 from websockets.sync.client import ClientConnection
 
-from tenantry.clients import query
+from tenantry.clients.filling import filled
 from tenantry.clients.http import httpx
 
 if TYPE_CHECKING:
@@ -184,11 +184,12 @@ def _stamped(
     """Give the headers to send, and the secrets of the query, for the length of a handshake."""
     protocol = connection.protocol
     uri, debug = protocol.uri, protocol.debug
-    protocol.uri = replace(uri, query=query.filled(request).url.query.decode("ascii"))
+    sent = filled(request)
+    protocol.uri = replace(uri, query=sent.url.query.decode("ascii"))
     protocol.debug = False  # it would write the secrets into the log
     try:
         # `websockets` says the host itself, and would say it twice.
-        yield [(name, value) for name, value in request.headers.multi_items() if name != "host"]
+        yield [(name, value) for name, value in sent.headers.multi_items() if name != "host"]
     finally:
         protocol.uri, protocol.debug = uri, debug
         # What can be printed holds placeholders.

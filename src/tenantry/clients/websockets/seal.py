@@ -10,6 +10,7 @@ from urllib.parse import quote, urljoin
 
 from tenantry.clients.boundary import Boundary
 from tenantry.clients.errors import in_request
+from tenantry.clients.headers import Lines
 from tenantry.clients.http import httpx
 from tenantry.clients.slots import API_KEY
 from tenantry.errors import ConfigError, MissingExtraError, Problem, TenantBoundaryError
@@ -119,7 +120,8 @@ class Seal:
             TenantBoundaryError: it leads elsewhere; as an `openai.OpenAIError`.
         """
         self.check_url(url)
-        if reason := self._boundary.foreign_host(httpx.Request("GET", url, headers=headers)):
+        hosts = Lines(httpx.Headers(headers)).values(b"host")
+        if reason := self._boundary.foreign_host(url, hosts):
             raise self._refusal(reason)
         own = httpx.URL(str(self.gate.boundary)).copy_with(query=url.query)
         request = httpx.Request(
@@ -128,6 +130,7 @@ class Seal:
         said = request.headers.get("authorization", "").strip()
         if self.gate.has_key and said in _NO_KEY and "api-key" not in request.headers:
             request.headers["authorization"] = f"Bearer {API_KEY}"
+        self.gate.check_hop(request)
         return request
 
     def _refusal(self, reason: str) -> TenantBoundaryError:

@@ -1,9 +1,10 @@
-"""Secrets of a query are sent, and shown nowhere."""
+"""Secrets are sent, and shown nowhere: they come into a request just before it is sent."""
 
 from __future__ import annotations
 
 import base64
 import logging
+import pickle
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
@@ -95,3 +96,33 @@ async def test_a_caller_who_repeats_the_secret_is_not_shown_it(
     await acme.chat(client, extra_query={"signature": SIGNATURE})
     assert [[SIGNATURE]] * 2 == [request.query["signature"] for request in acme.server.requests]
     assert_hidden("".join(each.getMessage() for each in caplog.records if "httpx" in each.name))
+
+
+async def test_an_errors_request_shows_no_secret(acme: Acme) -> None:
+    """An error that is kept or pickled holds the request as it was before its secrets came."""
+    client = acme.client(
+        max_retries=0, default_headers={"X-Signature": SecretStr(SIGNATURE), "X-Team": "blue"}
+    )
+    acme.server.fail_next(401, times=2)
+    with pytest.raises(openai.AuthenticationError) as caught:
+        await acme.chat(client)
+    request = acme.server.requests[-1]
+    assert (acme.key, SIGNATURE) == (acme.credential_of(request), request.header["x-signature"])
+    shown = repr(list(caught.value.request.headers.multi_items()))
+    shown += repr(list(caught.value.response.request.headers.multi_items()))
+    pickled = pickle.dumps(caught.value.request).decode("latin-1")
+    assert "blue" in shown
+    assert acme.key not in shown + pickled
+    assert_hidden(shown + pickled)
+
+
+async def test_headers_are_filled_in_behind_a_redirect_too(acme: Acme) -> None:
+    """Each hop within the tenant's address carries what the first one did."""
+    client = acme.client(default_headers={"X-Signature": SecretStr(SIGNATURE)})
+    version = f"?api-version={acme.api_version}"
+    path = f"/openai/elsewhere{version}" if acme.kind.is_azure else "/v1/elsewhere"
+    acme.server.redirect_next(path)
+    with pytest.raises(openai.NotFoundError):
+        await acme.chat(client)
+    sent = [(acme.credential_of(each), each.header["x-signature"]) for each in acme.server.requests]
+    assert [(acme.key, SIGNATURE)] * 2 == sent

@@ -1,0 +1,96 @@
+"""Secrets are written into a copy of a request, just before it is sent.
+
+What everybody above the transport sees, logs, keeps or pickles has placeholders: the http library
+with its log, the SDK's errors and responses, tracebacks with their locals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tenantry.clients.http import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tenantry.clients.slots import Lot, Stamped
+    from tenantry.secret import Secret
+
+EXTENSION = "tenantry.filling"  # of a request: what is to be filled in; redirects take it along
+BEARER = "Bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """What fills the places of a request, and of those that it is redirected to."""
+
+    of: int  # the identity of the request that was looked at
+    lots: Sequence[Lot]
+
+    def secrets(self) -> Iterator[tuple[Stamped, Secret]]:
+        for lot in self.lots:
+            if lot.held is not None:
+                for place in lot.places:
+                    yield place, place.slot.credential.read(lot.held)
+
+
+def fill(request: httpx.Request, lots: Sequence[Lot]) -> None:
+    """Have the secrets of `lots` sent with a request, those that they hold when it is sent."""
+    request.extensions[EXTENSION] = _Filling(id(request), lots)
+
+
+def filled(request: httpx.Request) -> httpx.Request:
+    """Return the request to send: a copy, where it has a secret."""
+    filling: _Filling | None = request.extensions.get(EXTENSION)
+    if filling is None or not filling.lots:
+        return request
+    copy = _Filled(
+        request.method,
+        request.url,
+        headers=request.headers,
+        stream=request.stream,
+        extensions=request.extensions,
+    )
+    for place, secret in filling.secrets():
+        if place.in_query:
+            copy.url = _with_parameter(copy.url, place, secret)
+        elif filling.of == id(request) or place.name in request.headers:
+            _set_header(copy.headers, place, secret)
+    return copy
+
+
+class _Filled(httpx.Request):
+    """A request with its secrets; tracebacks may show it with their locals."""
+
+    def __repr__(self) -> str:
+        return f"<Request({self.method!r})>"
+
+
+def hide(request: httpx.Request, response: httpx.Response) -> None:
+    """Put placeholders into a redirect that repeats secrets of the query of its request."""
+    location = response.headers.get("location")
+    filling: _Filling | None = request.extensions.get(EXTENSION)
+    if location is None or filling is None:
+        return
+    with contextlib.suppress(httpx.InvalidURL):  # which is for the http library to say
+        url = httpx.URL(location)
+        for place, secret in filling.secrets():
+            if place.in_query and url.params.get(place.name) == secret.reveal():
+                url = url.copy_set_param(place.name, place.slot.placeholder)
+                response.headers["location"] = str(url)
+
+
+def _with_parameter(url: httpx.URL, place: Stamped, secret: Secret) -> httpx.URL:
+    if url.params.get(place.name) != place.slot.placeholder:
+        return url  # a redirect says something else there
+    return url.copy_set_param(place.name, secret.reveal())
+
+
+def _set_header(headers: httpx.Headers, place: Stamped, secret: Secret) -> None:
+    if place.slot.api_key_header:
+        headers.pop("authorization", None)
+        headers["api-key"] = secret.reveal()
+    else:
+        headers[place.name] = f"{BEARER if place.bearer else ''}{secret.reveal()}"
