@@ -6,7 +6,7 @@ OLDEST := 2.31.0
 BETWEEN := 2.54.0 3.4.0
 LITELLM := 1.106.2
 # What these test is the same with every SDK: once is enough.
-KNOW_NO_SDK := $(wildcard tests/fuzz tests/keeper tests/loading tests/settings tests/testing/entra tests/testing/vault)
+KNOW_NO_SDK := $(wildcard tests/benchmarks tests/catalog tests/control tests/fuzz tests/keeper tests/loading tests/settings tests/testing/entra tests/testing/vault)
 # What instructor, a recipe beside openai 2, wants older ones of than the newest have.
 SPLIT := jiter|rich
 # PIP_ARGS is for whoever needs another index, a proxy or a cache.
@@ -25,7 +25,12 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "installing tenantry and its tools into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt pip
-	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[all]' --group dev --group recipes-openai-3
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[all]' --group dev
+	@touch $@
+
+# What docs/recipes.md hands clients to is large, and no demo needs it.
+$(VENV)/.recipes: $(VENV)/.installed
+	@$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --group recipes-openai-3
 	@touch $@
 
 .venv-%/.installed: pyproject.toml constraints.txt
@@ -48,7 +53,7 @@ demo: $(VENV)/.installed ## Run the main job on embedded servers: no account, no
 
 test: test-newest test-oldest ## Run the tests on the newest and the oldest SDK
 
-test-newest: $(VENV)/.installed
+test-newest: $(VENV)/.recipes
 	@echo "tests on $$($(BIN)/python -c 'import openai; print("openai", openai.__version__)')"
 	@$(BIN)/python -m pytest -m 'not stress' -n 2 -p no:langsmith_plugin --cov --cov-report=term --cov-fail-under=95 $(TEST_ARGS)
 
@@ -95,7 +100,7 @@ format: $(VENV)/.installed ## Format and fix what can be fixed
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-constraints: $(VENV)/.installed .venv-$(OLDEST)/.installed ## Write down what is installed
+constraints: $(VENV)/.recipes .venv-$(OLDEST)/.installed ## Write down what is installed
 	@# What only the oldest SDK needs, such as httpx, is pinned beside what the newest has.
 	@for venv in $(VENV) .venv-$(OLDEST); do \
 		$$venv/bin/python -m pip freeze --all --exclude-editable; \
