@@ -74,7 +74,7 @@ def _has_host(value: object, *schemes: str) -> bool:
         return False
     try:
         parts = urlsplit(value)
-        known = parts.scheme in schemes and parts.hostname is not None and parts.port != 0
+        known = parts.scheme in schemes and parts.port != 0 and _is_name(parts.hostname)
     except ValueError:  # its words quote the value
         return False
     if "@" in parts.netloc:
@@ -87,6 +87,21 @@ def _has_host(value: object, *schemes: str) -> bool:
         message = "has a character that stands in no URL as it is sent"
         raise invalid(message, hint="write the host as xn--..., and other characters as %XX")
     return known
+
+
+def _is_name(host: str | None) -> bool:
+    """Whether the http libraries take a host: `xn--` has to say letters, and no label is empty."""
+    if host is None or "%" in host:
+        return False
+    labels = host.removesuffix(".").split(".")
+    if not host.startswith("xn--") and ".xn--" not in host:
+        return all(labels) or ":" in host
+    import idna
+
+    try:
+        return bool(idna.decode(host))
+    except idna.IDNAError:
+        return False
 
 
 # What a value looks like in a JSON Schema, where its model cannot tell; `schema.py` fills it in.
