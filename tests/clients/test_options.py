@@ -82,14 +82,14 @@ def test_other_options_are_refused(option: str, reason: str) -> None:
 
 def test_openai_gets_its_own_address_by_default() -> None:
     """The address is always passed, so that the SDK does not look for one in the environment."""
-    arguments = options.openai_arguments(settings(), gate(API_KEY), "ask")
-    assert "ask" == arguments["api_key"]
+    arguments = options.openai_arguments(settings(), gate(API_KEY))
+    assert API_KEY == arguments["api_key"]
     assert "https://api.openai.com/v1/" == str(arguments["base_url"])
 
 
 def test_without_a_key_the_sdk_does_not_look_for_one() -> None:
     """A tenant without a key of its own passes the empty text, which the SDK takes for given."""
-    assert "" == options.openai_arguments(settings(), gate(), "ask")["api_key"]
+    assert "" == options.openai_arguments(settings(), gate())["api_key"]
 
 
 def test_secrets_become_placeholders() -> None:
@@ -101,7 +101,7 @@ def test_secrets_become_placeholders() -> None:
     }
     azure = {"provider": "azure", "azure_endpoint": "http://plain.invalid", "api_version": "1"}
     for arguments in (
-        options.openai_arguments(settings(**said), gate(API_KEY), "ask"),
+        options.openai_arguments(settings(**said), gate(API_KEY)),
         options.azure_arguments(settings(**said, **azure), gate(API_KEY), "ask"),
     ):
         assert "tenantry:default_headers.X-Key" == arguments["default_headers"]["X-Key"]
@@ -124,7 +124,7 @@ def test_what_the_sdk_does_not_take_is_refused(
     """A setting is not left out in silence where the installed SDK does not take it."""
     monkeypatch.setattr(options, "_constructor", lambda: frozenset({"api_key", "base_url"}))
     with pytest.raises(UnsupportedSettingError) as caught:
-        options.openai_arguments(settings(**said), gate(API_KEY), "ask")
+        options.openai_arguments(settings(**said), gate(API_KEY))
     assert (next(iter(said)), needs) == (caught.value.setting, caught.value.needs)
 
 
@@ -134,4 +134,4 @@ def test_what_the_sdk_takes_is_passed(
 ) -> None:
     """Where the SDK takes a setting it is among the arguments."""
     monkeypatch.setattr(options, "_constructor", lambda: frozenset(said))
-    assert said.keys() <= options.openai_arguments(settings(**said), gate(API_KEY), "ask").keys()
+    assert said.keys() <= options.openai_arguments(settings(**said), gate(API_KEY)).keys()

@@ -30,7 +30,7 @@ class Boundary:
 
     @classmethod
     def of(cls, url: httpx.URL) -> Boundary:
-        return cls(url.scheme, url.host, _port(url), _path(url).rstrip("/") + "/")
+        return cls(url.scheme, url.host, _port(url), _path(url.raw_path).rstrip("/") + "/")
 
     @classmethod
     @functools.lru_cache(maxsize=1024)
@@ -46,7 +46,7 @@ class Boundary:
         """Return why a request to `url` would leave the boundary, or nothing."""
         if url.scheme != self.scheme or url.host != self.host or _port(url) != self.port:
             return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')} is another address"
-        if not self._holds(url):
+        if not _holds(self.prefix, url.raw_path):
             return "the path leads out of the tenant's own"
         return ""
 
@@ -56,22 +56,25 @@ class Boundary:
             return ""
         return "the Host header names another host than the URL"
 
-    def _holds(self, url: httpx.URL) -> bool:
-        path = _path(url)
-        if not (path if path.endswith("/") else path + "/").startswith(self.prefix):
-            return False
-        if self.prefix == "/":
-            return True
-        return not any(mark in path for mark in _MARKS) or not _climbs(path[len(self.prefix) :])
+
+@functools.lru_cache(maxsize=1024)
+def _holds(prefix: str, raw_path: bytes) -> bool:
+    """Whether a path is below a prefix, however a server reads it."""
+    path = _path(raw_path)
+    if not (path if path.endswith("/") else path + "/").startswith(prefix):
+        return False
+    if prefix == "/":
+        return True
+    return not any(mark in path for mark in _MARKS) or not _climbs(path[len(prefix) :])
 
 
 def _port(url: httpx.URL) -> int | None:
     return url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
-def _path(url: httpx.URL) -> str:
+def _path(raw_path: bytes) -> str:
     """Return the path as it is sent; plain dot segments were resolved when the URL was made."""
-    return url.raw_path.partition(b"?")[0].decode("ascii", "replace")
+    return raw_path.partition(b"?")[0].decode("ascii", "replace")
 
 
 def _climbs(path: str) -> bool:

@@ -223,7 +223,7 @@ class EndpointClients:
         if self.settings.provider == "azure":
             arguments = azure_arguments(self.settings, self.gate, self.gate.ask)
             return self._built(SealedAzureOpenAI(**arguments, http_client=http))
-        arguments = openai_arguments(self.settings, self.gate, self.gate.ask)
+        arguments = openai_arguments(self.settings, self.gate)
         return self._built(SealedOpenAI(**arguments, http_client=http))
 
     def _build_async(self) -> AsyncOpenAI:
@@ -235,7 +235,7 @@ class EndpointClients:
         if self.settings.provider == "azure":
             arguments = azure_arguments(self.settings, self.gate, self.gate.aask)
             return self._built(SealedAsyncAzureOpenAI(**arguments, http_client=http))
-        arguments = openai_arguments(self.settings, self.gate, self.gate.aask)
+        arguments = openai_arguments(self.settings, self.gate)
         return self._built(SealedAsyncOpenAI(**arguments, http_client=http))
 
     def _built(self, client: Client) -> Client:

@@ -7,13 +7,12 @@ with its log, the SDK's errors and responses, tracebacks with their locals.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tenantry.clients.http import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from tenantry.clients.slots import Lot, Stamped
     from tenantry.secret import Secret
@@ -22,23 +21,37 @@ EXTENSION = "tenantry.filling"  # of a request: what is to be filled in; redirec
 BEARER = "Bearer "
 
 
-@dataclass(frozen=True, slots=True)
-class _Filling:
-    """What fills the places of a request, and of those that it is redirected to."""
+class _Filling(NamedTuple):
+    """What fills the places of a request, and of those that it is redirected to.
 
-    of: int  # the identity of the request that was looked at
+    `of` is the identity of the request that passed the gate, whose address was `url`.
+    """
+
+    of: int
+    url: httpx.URL
     lots: Sequence[Lot]
 
-    def secrets(self) -> Iterator[tuple[Stamped, Secret]]:
-        for lot in self.lots:
-            if lot.held is not None:
-                for place in lot.places:
-                    yield place, place.slot.credential.read(lot.held)
+    def secrets(self) -> list[tuple[Stamped, Secret]]:
+        return [
+            (place, place.slot.credential.read(lot.held))
+            for lot in self.lots
+            if lot.held is not None
+            for place in lot.places
+        ]
 
 
 def fill(request: httpx.Request, lots: Sequence[Lot]) -> None:
-    """Have the secrets of `lots` sent with a request, those that they hold when it is sent."""
-    request.extensions[EXTENSION] = _Filling(id(request), lots)
+    """Have the secrets of `lots` sent with a request that was found right.
+
+    Those that they hold when it is sent.
+    """
+    request.extensions[EXTENSION] = _Filling(id(request), request.url, lots)
+
+
+def is_checked(request: httpx.Request) -> bool:
+    """Whether a request is the one that was found right; what it is redirected to is not."""
+    filling: _Filling | None = request.extensions.get(EXTENSION)
+    return filling is not None and filling.of == id(request) and filling.url is request.url
 
 
 def filled(request: httpx.Request) -> httpx.Request:
@@ -53,11 +66,17 @@ def filled(request: httpx.Request) -> httpx.Request:
         stream=request.stream,
         extensions=request.extensions,
     )
+    redirected = filling.of != id(request)
     for place, secret in filling.secrets():
         if place.in_query:
             copy.url = _with_parameter(copy.url, place, secret)
-        elif filling.of == id(request) or place.name in request.headers:
-            _set_header(copy.headers, place, secret)
+        elif redirected and place.name not in request.headers:
+            continue
+        elif place.slot.api_key_header:
+            copy.headers.pop("authorization", None)
+            copy.headers["api-key"] = secret.reveal()
+        else:
+            copy.headers[place.name] = f"{BEARER if place.bearer else ''}{secret.reveal()}"
     return copy
 
 
@@ -70,9 +89,11 @@ class _Filled(httpx.Request):
 
 def hide(request: httpx.Request, response: httpx.Response) -> None:
     """Put placeholders into a redirect that repeats secrets of the query of its request."""
-    location = response.headers.get("location")
     filling: _Filling | None = request.extensions.get(EXTENSION)
-    if location is None or filling is None:
+    if filling is None or not any(place.in_query for lot in filling.lots for place in lot.places):
+        return
+    location = response.headers.get("location")
+    if location is None:
         return
     with contextlib.suppress(httpx.InvalidURL):  # which is for the http library to say
         url = httpx.URL(location)
@@ -86,11 +107,3 @@ def _with_parameter(url: httpx.URL, place: Stamped, secret: Secret) -> httpx.URL
     if url.params.get(place.name) != place.slot.placeholder:
         return url  # a redirect says something else there
     return url.copy_set_param(place.name, secret.reveal())
-
-
-def _set_header(headers: httpx.Headers, place: Stamped, secret: Secret) -> None:
-    if place.slot.api_key_header:
-        headers.pop("authorization", None)
-        headers["api-key"] = secret.reveal()
-    else:
-        headers[place.name] = f"{BEARER if place.bearer else ''}{secret.reveal()}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tenantry.clients import witness
 from tenantry.clients.errors import in_request
-from tenantry.clients.filling import fill
+from tenantry.clients.filling import fill, is_checked
 from tenantry.clients.headers import Lines, unsendable
 from tenantry.clients.http import httpx
 from tenantry.clients.slots import ADMIN_API_KEY, API_KEY, Lot, Slots
@@ -90,20 +90,25 @@ class Gate(httpx.Auth):
     def check_hop(self, request: httpx.Request) -> None:
         """Refuse a request that would leave the tenant's own address; called before every send.
 
+        What was found right on its way through the gate is not looked at twice.
+
         Raises:
             TenantBoundaryError: as an `openai.OpenAIError`.
         """
-        lines = Lines(request.headers)
-        self._check_address(request, lines)
-        if self.boundary is not None and (reason := unsendable(request, lines)):
-            raise self.refusal(reason)
+        if not is_checked(request):
+            self.check(request, Lines(request.headers))
 
-    def _check_address(self, request: httpx.Request, lines: Lines) -> None:
-        boundary = self.boundary
+    def check(self, request: httpx.Request, lines: Lines) -> None:
+        """Refuse what would leave, or could not be read as it is meant.
+
+        Raises:
+            TenantBoundaryError: as an `openai.OpenAIError`.
+        """
+        boundary, url = self.boundary, request.url
         if boundary is None:
             return
-        reason = boundary.objection(request.url)
-        reason = reason or boundary.foreign_host(request.url, lines.values(b"host"))
+        reason = boundary.objection(url) or boundary.foreign_host(url, lines.values(b"host"))
+        reason = reason or unsendable(request, lines)
         if reason:
             raise self.refusal(reason)
 
@@ -112,10 +117,7 @@ class Gate(httpx.Auth):
         return in_request(error)
 
     def ask(self) -> str:
-        """Answer the SDK's callable key: make sure of the secret, and give its placeholder.
-
-        The SDK lets exceptions of its own callables pass unwrapped and untried again.
-        """
+        """Answer the SDK's callable token: make sure of the secret, and give its placeholder."""
         token = self.begin()  # who waits for a secret is in flight
         began = witness.clock() if self._events.requests_wanted else None
         try:
@@ -207,7 +209,7 @@ class Gate(httpx.Auth):
     def _flow(self, request: httpx.Request, seen: Witness | None) -> Generator[_Step, Any, None]:
         self._events.begin_request(self.tenant)
         lines = Lines(request.headers)
-        self._check_address(request, lines)  # no secret is read for a request that would leave
+        self.check(request, lines)  # no secret is read for a request that would leave
         if self.webhook is not None:
             self.webhook.prefetch()
         lots, replayed = self.slots.lots(request, lines, self.refusal), False

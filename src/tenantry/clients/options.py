@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from tenantry.clients.http import parsed, timeout
 from tenantry.clients.sealed import NO_KEY
-from tenantry.clients.slots import ADMIN_API_KEY, HEADERS, QUERY, WEBHOOK_SECRET
+from tenantry.clients.slots import ADMIN_API_KEY, API_KEY, HEADERS, QUERY, WEBHOOK_SECRET
 from tenantry.errors import OptionNotAllowedError, UnsupportedSettingError
 from tenantry.settings import SecretReference
 from tenantry.settings.tenant import CREDENTIAL_HEADERS
@@ -63,11 +63,11 @@ def checked(options: Mapping[str, Any]) -> None:
                 raise OptionNotAllowedError(f"{option}[{name}]", allowed=ALLOWED, reason=reason)
 
 
-def openai_arguments(settings: TenantSettings, gate: Gate, ask: object) -> dict[str, Any]:
-    """Return the arguments for `OpenAI` and `AsyncOpenAI`; `ask` is the callable key."""
+def openai_arguments(settings: TenantSettings, gate: Gate) -> dict[str, Any]:
+    """Return the arguments for `OpenAI` and `AsyncOpenAI`."""
     arguments = _common_arguments(settings)
     # A key that is the empty text keeps the SDK from asking the environment for one.
-    arguments["api_key"] = ask if gate.has_key else ""
+    arguments["api_key"] = API_KEY if gate.has_key else ""
     if settings.data_residency is not None:
         arguments["data_residency"] = settings.data_residency
     else:
@@ -76,7 +76,7 @@ def openai_arguments(settings: TenantSettings, gate: Gate, ask: object) -> dict[
 
 
 def azure_arguments(settings: TenantSettings, gate: Gate, ask: object) -> dict[str, Any]:
-    """Return the arguments for `AzureOpenAI` and `AsyncAzureOpenAI`.
+    """Return the arguments for `AzureOpenAI` and `AsyncAzureOpenAI`; `ask` is the callable token.
 
     Tenants with a key get their placeholder by the token callable too: on Azure the SDK sent an
     empty key for a callable `api_key` until 3.4. The gate turns it into the `api-key` header.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tenantry.clients.filling import BEARER
 from tenantry.settings.tenant import CREDENTIAL_HEADERS
@@ -25,6 +25,8 @@ HEADERS = "tenantry:default_headers."
 QUERY = "tenantry:default_query."
 
 _KEYS = (API_KEY, ADMIN_API_KEY)
+_AUTHORIZATION = b"authorization"
+_USUAL, _USUAL_VALUE = (_AUTHORIZATION,), [f"{BEARER}{API_KEY}".encode()]
 _TAKE_BEARER = ("authorization", "proxy-authorization")
 _CREDENTIALS = tuple((name, name.encode()) for name in sorted(CREDENTIAL_HEADERS))
 
@@ -42,8 +44,7 @@ class Slot:
     api_key_header: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stamped:
+class Stamped(NamedTuple):
     """Where a secret was put: the header (or query parameter), and how it was written."""
 
     slot: Slot
@@ -100,13 +101,15 @@ class Slots:
     `all` has them by their placeholders.
     """
 
-    __slots__ = ("_headers", "_keys", "_query", "_to_look_at", "all")
+    __slots__ = ("_headers", "_keys", "_query", "_to_look_at", "_usual", "all")
 
     def __init__(self, slots: Iterable[Slot]) -> None:
         self.all = {slot.placeholder: slot for slot in slots}
         self._keys = {name: self.all[name] for name in _KEYS if name in self.all}
         # What most tenants do not have, these share.
         self._headers, self._query, self._to_look_at = _NO_HEADERS, _NO_QUERY, _CREDENTIALS
+        # What most requests carry: those of tenants that have a key and no other secret.
+        self._usual = self.all.get(API_KEY) if len(self.all) == 1 else None
         if len(self._keys) < len(self.all):
             self._headers = _by_header(self.all, self._keys)
             self._query = _by_parameter(self.all)
@@ -121,6 +124,12 @@ class Slots:
         Raises:
             Exception: what `refusal` makes of the reason: a credential is not ours.
         """
+        if (
+            lines.credentials == _USUAL
+            and lines.values(_AUTHORIZATION) == _USUAL_VALUE
+            and self._usual is not None
+        ):
+            return [Lot([Stamped(self._usual, "authorization", bearer=True, in_query=False)])]
         lots: dict[int, Lot] = {}
         for stamped in self._found(request, lines, refusal):
             # Fields of one document are sent together.

@@ -178,6 +178,8 @@ class SyncTransport(httpx.BaseTransport):
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return what `connection` needs before it opens a socket, in its order."""
+        if not self.connection.credentials:
+            return ()
         try:
             return tuple(credential.get() for credential in self.connection.credentials)
         except CredentialUnavailableError as error:
@@ -285,6 +287,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             pool.leave(user)  # it was retired meanwhile
 
     async def secrets(self) -> tuple[Secret, ...]:
+        if not self.connection.credentials:
+            return ()
         try:
             return tuple([await credential.aget() for credential in self.connection.credentials])
         except CredentialUnavailableError as error:
