@@ -95,10 +95,18 @@ def test_what_survives_is_told_in_the_child_only() -> None:
     assert 0 == counter.forks
 
 
+def known(*things: Counter) -> forks._Known:
+    """Return what knows these things only."""
+    made = forks._Known()
+    for thing in things:
+        made.add(thing)
+    return made
+
+
 def test_everything_known_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs in a child tells all that registered."""
     counters = [Counter(), Counter()]
-    monkeypatch.setattr(forks, "_known", weakref.WeakSet(counters))
+    monkeypatch.setattr(forks, "_known", known(*counters))
     forks._in_child()
     assert [1, 1] == [counter.forks for counter in counters]
 
@@ -113,7 +121,7 @@ def test_what_starts_threads_waits_for_all_others(monkeypatch: pytest.MonkeyPatc
             told.append("began anew")
 
     tellers = [Teller(), Teller()]
-    monkeypatch.setattr(forks, "_known", weakref.WeakSet(tellers))
+    monkeypatch.setattr(forks, "_known", known(*tellers))
     for _ in range(2):
         forks._in_child()
     assert [*["began anew"] * 2, *["step"] * 2] * 2 == told
@@ -132,12 +140,24 @@ def test_one_that_fails_does_not_keep_others_from_beginning_anew(
         raise ValueError("broken too")
 
     broken, counter, steps = Broken(), Counter(), list[str]()
-    monkeypatch.setattr(forks, "_known", {broken: None, counter: None})
+    monkeypatch.setattr(forks, "_known", known(broken, counter))
     once_all_began_anew(lambda: steps.append("ran"))
     once_all_began_anew(fail)
     forks._in_child()
     assert (1, ["ran"], []) == (counter.forks, steps, forks._next)
     assert 2 == len(caplog.messages)
+
+
+def test_what_is_gone_is_forgotten_in_time() -> None:
+    """However many come and go, what is remembered of them is bounded; or none, if asked."""
+    things = known()
+    for _ in range(10 * forks.FEW):
+        things.add(Counter())
+    assert len(things._things) < forks.FEW
+    kept = Counter()
+    things.add(kept)
+    things.forget_gone()
+    assert [kept] == [thing() for thing in things._things] == things.all()
 
 
 def test_what_is_gone_is_not_told() -> None:
@@ -148,7 +168,7 @@ def test_what_is_gone_is_not_told() -> None:
     del counter
     gc.collect()
     assert gone() is None
-    assert not any(isinstance(each, Counter) for each in forks._known)
+    assert not any(isinstance(each, Counter) for each in forks._known.all())
 
 
 def test_a_grandchild_begins_anew_too() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tenantry.clients.endpoint import EndpointClients, Key, key_of
 from tenantry.events import ClientEvicted
-from tenantry.forks import survives_fork
+from tenantry.forks import forget_gone, survives_fork
 from tenantry.pool import Pool
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 clock = time.monotonic
 
+MANY = 100  # that are evicted at once
 SHORTEST_NAP = 0.5  # seconds between two looks for idle clients
 DRAIN_PAUSE = 0.01  # seconds between two looks at what is in flight
 SLACK = 0.02  # of the limit is evicted at once: the search for the longest idle is then rare
@@ -58,7 +59,7 @@ class BuiltClients:
         self._events = events
         self._schedule = schedule
         # Kept alive by the clients that somebody holds, and by who is just building one.
-        self._superseded: weakref.WeakSet[EndpointClients] = weakref.WeakSet()
+        self._superseded: list[weakref.ref[EndpointClients]] = []
         self.after_fork()
         survives_fork(self)
 
@@ -98,12 +99,19 @@ class BuiltClients:
     def superseded(self, tenant: str | None = None) -> list[EndpointClients]:
         """Return what was evicted and is still held by somebody, of one tenant or of all."""
         with self._lock:
-            everyone = list(self._superseded)
+            everyone = self._still_held()
         return [
             each
             for each in everyone
             if tenant in (None, each.tenant) and self.pool.built.get(each.key) is not each
         ]
+
+    def _still_held(self) -> list[EndpointClients]:
+        """Forget what nobody holds any more, and return the others."""
+        found = (held() for held in self._superseded)
+        once = {id(clients): clients for clients in found if clients is not None}
+        self._superseded = [weakref.ref(clients) for clients in once.values()]
+        return list(once.values())
 
     def all_of(self, tenant: str) -> list[EndpointClients]:
         return [*self.of(tenant), *self.superseded(tenant)]
@@ -125,7 +133,8 @@ class BuiltClients:
             What the registry held until now, and is free once nobody holds it.
         """
         with self._lock:
-            self._superseded.add(clients)  # before it leaves the pool: who looks here or there
+            # Before it leaves the pool: who looks here or there finds it.
+            self._superseded.append(weakref.ref(clients))
         if self.pool.evict(clients.key, clients) is None:
             return []
         for kind in clients.built:
@@ -145,15 +154,21 @@ class BuiltClients:
             if now < self._next < math.inf:
                 return  # this call was asked for before a nearer one was, or by a parent process
             self._next = math.inf
-        if self.idle_after is None:
+        idle_after = self.idle_after  # which a reload may change
+        if idle_after is None:
             return
         # Freed at once, at the end: what requests allocate in between would keep the memory.
         gone = [
             self.evict(clients, "idle")
             for clients in self.built()
-            if now - clients.gate.last_use >= self.idle_after and not clients.in_flight()
+            if now - clients.gate.last_use >= idle_after and not clients.in_flight()
         ]
+        many = len(gone) > MANY
         del gone
+        with self._lock:
+            self._still_held()
+        if many:
+            forget_gone()
         self._wake()
 
     def _wake(self) -> None:
