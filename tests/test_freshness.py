@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from tenantry.errors import Failure
 from tenantry.freshness import (
+    FARTHEST_AHEAD,
     FORCED_BASE,
     FORCED_CAP,
     TRANSIENT_CAP,
     TRANSIENT_CAP_UNUSABLE,
+    Ahead,
     Backoff,
     Freshness,
     Limits,
@@ -186,3 +188,19 @@ def test_forced_fetches_double_up_to_ten_minutes(unchanged: int) -> None:
     """A 401 forces another fetch after 5 s, 10 s and so on, and after 600 s at the latest."""
     assert FORCED_BASE <= forced_delay(unchanged) <= forced_delay(unchanged + 1) <= FORCED_CAP
     assert [5.0, 10.0, 20.0, 40.0] == [forced_delay(count) for count in range(4)]
+
+
+def test_an_instant_that_is_announced_comes_once() -> None:
+    """However often it is said, it is waited for once; of several that came the latest counts."""
+    ahead = Ahead()
+    assert [11.0, None, 21.0] == [ahead.wait_for(each, 0.0) for each in (10.1, 10.9, 20.5)]
+    assert None is ahead.come(10.9)
+    assert 21.0 == ahead.come(30.0)
+    assert None is ahead.come(30.0)
+
+
+def test_an_instant_far_ahead_is_not_waited_for() -> None:
+    """A slip of the pen does not stay in memory for years."""
+    ahead = Ahead()
+    assert None is ahead.wait_for(FARTHEST_AHEAD + 1, 0.0)
+    assert None is ahead.come(math.inf)

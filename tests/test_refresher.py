@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
 import logging
 import threading
+import time
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -196,3 +199,26 @@ def test_lanes_may_be_fed_from_many_threads(refresher: Refresher) -> None:
     wait_for(count, 16 * 50)
     for feeder in feeders:
         feeder.join(LIMIT)
+
+
+def test_an_idle_thread_keeps_nothing_alive() -> None:
+    """What a job used can go, although the thread that ran it waits for the next."""
+
+    class Thing:
+        """Something that a job uses."""
+
+        def __init__(self) -> None:
+            self.used = threading.Event()
+
+    refresher = Refresher(idle_limit=10 * LIMIT)
+    thing = Thing()
+    used, reference = thing.used, weakref.ref(thing)
+    refresher.submit("vault", lambda thing=thing: thing.used.set())  # type: ignore[misc]
+    del thing
+    assert used.wait(LIMIT)
+    deadline = time.monotonic() + LIMIT
+    while reference() is not None and time.monotonic() < deadline:
+        gc.collect()
+        time.sleep(0.001)
+    refresher.close()
+    assert None is reference()

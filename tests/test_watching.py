@@ -178,6 +178,80 @@ def test_what_cannot_be_used_is_tried_once(tmp_path: Path, watch: Callable[..., 
     assert 2 == watched.look(2)
 
 
+class Jobs:
+    """Threads that run nothing until they are told to, or of which there are no more."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+        self.exhausted = False
+
+    def submit(self, _: str, job: Callable[[], None]) -> None:
+        if self.exhausted:
+            raise RuntimeError
+        self.waiting.append(job)
+
+    def run(self) -> None:
+        while self.waiting:
+            self.waiting.pop()()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def schedule(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Schedule:
+    """A schedule that the test runs itself."""
+    monkeypatch.setattr(Schedule, "_start", lambda _: None)
+    return Schedule(clock)
+
+
+def looks(jobs: Jobs, schedule: Schedule, clock: Clock, seconds: int) -> int:
+    """Return how many looks begin within so many seconds."""
+    begun = 0
+    for _ in range(seconds):
+        clock.now += 1.0
+        schedule.run_due()
+        begun += len(jobs.waiting)
+        jobs.run()
+    return begun
+
+
+def test_a_child_looks_as_often_as_its_parent(
+    tmp_path: Path, schedule: Schedule, clock: Clock
+) -> None:
+    """What the parent had asked for is in the child's schedule, too: no second chain of looks."""
+    jobs = Jobs()
+    watcher = Watcher(
+        [tmp_path], read_contents([tmp_path]), 10.0, lambda _: None, schedule, jobs.submit
+    )
+    clock.now = 5.0
+    for _ in range(3):
+        watcher._again()  # what every fork does
+    assert 4 == looks(jobs, schedule, clock, 40)
+
+
+def test_without_threads_it_looks_later(tmp_path: Path, schedule: Schedule, clock: Clock) -> None:
+    """A process that can have no more threads for a while goes on watching after that."""
+    jobs = Jobs()
+    watcher = Watcher(
+        [tmp_path], read_contents([tmp_path]), 10.0, lambda _: None, schedule, jobs.submit
+    )
+    jobs.exhausted = True
+    assert 0 == looks(jobs, schedule, clock, 25)
+    jobs.exhausted = False
+    assert 1 == looks(jobs, schedule, clock, 10)
+    assert watcher.every == 10.0
+
+
 # -- in a registry --------------------------------------------------------------------------------
 
 

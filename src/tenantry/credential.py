@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tenantry.errors import CredentialUnavailableError, SourceError
 from tenantry.flight import Unavailable
+from tenantry.freshness import Freshness
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
     from tenantry.flight import Flight
-    from tenantry.freshness import Freshness
     from tenantry.holding import Held
     from tenantry.keeper import Keeper
     from tenantry.secret import Secret
@@ -26,17 +26,18 @@ class CredentialStatus:
     """What is known of one credential, without its value. Ages and times in seconds.
 
     `fingerprint` tells one value from another; see `Secret.fingerprint`. `pinned_for` is how long
-    this version is still pinned, None where it is not.
+    this version is still pinned, None where it is not. Where nobody asked for it yet, it is
+    expired and has no age.
     """
 
     setting: str
     reference: str
-    version: str
-    fingerprint: str
-    freshness: Freshness
-    age: float | None
-    next_refresh: float | None
-    last_error: str
+    version: str = ""
+    fingerprint: str = ""
+    freshness: Freshness = Freshness.EXPIRED
+    age: float | None = None
+    next_refresh: float | None = None
+    last_error: str = ""
     source: str = ""
     pinned_for: float | None = None
 
@@ -175,10 +176,12 @@ class Credential:
         self._raise_last_error(flight)
 
     def outdate(self, instant: dt.datetime) -> None:
-        """Fetch anew what was fetched before `instant`, and let nothing older serve after that."""
+        """Fetch anew what was fetched before `instant`, and let nothing older serve after that.
+
+        An instant that lies ahead, by this machine's clock, is waited for.
+        """
         age = time.time() - instant.timestamp()
-        if age > 0:
-            self._keeper.outdate(self._keeper.clock() - age)
+        self._keeper.outdate(self._keeper.clock() - age)
 
     def pin(self, version: str, seconds: float) -> None:
         """Let a version of the document serve for so long; those who share it are served it too.

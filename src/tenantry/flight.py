@@ -87,6 +87,10 @@ class Flight:
     def forced(self) -> bool:
         return self.reason is not Reason.DUE
 
+    def joinable(self, reason: Reason, since: float) -> bool:
+        """Whether it serves who wants a fetch for that reason, begun at `since` or later."""
+        return self.started >= since and (self.forced or reason is Reason.DUE)
+
     def wait(self, limit: float) -> None:
         wait([self.done], limit)
 

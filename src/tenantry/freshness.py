@@ -18,6 +18,7 @@ TRANSIENT_CAP_UNUSABLE = 5.0
 DENIED_DELAYS = (30.0, 60.0, 120.0, 300.0)
 FORCED_BASE = 5.0
 FORCED_CAP = 600.0
+FARTHEST_AHEAD = 86_400.0  # seconds; what is announced from farther ahead is a slip
 SHORTEST = 1.0  # seconds from one refresh to the next, where a secret lives that long
 
 
@@ -169,6 +170,27 @@ class Paces:
         self._until.clear()
         self._unchanged.clear()
         self._changed.clear()
+
+
+class Ahead:
+    """Instants that were announced and have not come yet: clocks of machines differ."""
+
+    def __init__(self) -> None:
+        self._moments: set[int] = set()
+
+    def wait_for(self, instant: float, now: float) -> float | None:
+        """Remember an instant; returns when to ask whether it has come, if that is news."""
+        moment = math.ceil(instant)  # the same one, however often it is worked out
+        if moment in self._moments or moment - now > FARTHEST_AHEAD:
+            return None
+        self._moments.add(moment)
+        return moment
+
+    def come(self, now: float) -> float | None:
+        """Return the latest instant that has come, once."""
+        come = {moment for moment in self._moments if moment <= now}
+        self._moments -= come
+        return max(come, default=None)
 
 
 def forced_delay(unchanged: int) -> float:

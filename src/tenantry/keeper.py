@@ -12,19 +12,13 @@ import random
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tenantry.errors import Failure, SourceError
 from tenantry.flight import Change, Fetch, Flight, Reason, Unavailable, worded
 from tenantry.forks import survives_fork
-from tenantry.freshness import (
-    Backoff,
-    Freshness,
-    Limits,
-    Paces,
-    RefreshPolicy,
-    limits,
-)
+from tenantry.freshness import Ahead, Backoff, Freshness, Limits, Paces, RefreshPolicy, limits
 from tenantry.holding import Held, if_other
 from tenantry.pinning import Pinnable
 
@@ -67,6 +61,7 @@ class Keeper(Pinnable):
         self._paces = Paces()
         self._flight: Flight | None = None
         self._nothing_before = -math.inf  # what came earlier is dropped by the next that delivers
+        self._ahead = Ahead()
         self.after_fork()
         survives_fork(self)
 
@@ -174,6 +169,10 @@ class Keeper(Pinnable):
     def due(self) -> None:
         """Refresh ahead of need, if anybody read the document since it came."""
         super().due()
+        with self._lock:
+            come = self._ahead.come(self.clock())
+        if come is not None:
+            self.outdate(come)
         if self.in_use:
             self._look()
 
@@ -188,11 +187,19 @@ class Keeper(Pinnable):
             return self._start(now, Reason.WANTED, drop_previous=drop_previous)
 
     def outdate(self, instant: float) -> None:
-        """Fetch anew what was fetched before `instant`, and let nothing older serve after that."""
+        """Fetch anew what was fetched before `instant`, and let nothing older serve after that.
+
+        What flies since before may bring what was before. An instant that lies ahead is waited for.
+        """
         with self._lock:
             now = self.clock()
-            if self.holding.outdate(instant, now):
-                self._start(now, Reason.WANTED, drop_previous=True)
+            if instant > now:
+                if (moment := self._ahead.wait_for(instant, now)) is not None:
+                    self._refresher.schedule.at(moment, self)
+                return
+            in_doubt = self._flight is not None and self._flight.started < instant
+            if self.holding.outdate(instant, now) or in_doubt:
+                self._start(now, Reason.WANTED, drop_previous=True, since=instant)
         self._tell_of_pin("dropped")
 
     # -- looking ----------------------------------------------------------------------------------
@@ -244,8 +251,7 @@ class Keeper(Pinnable):
                     self._start(now, Reason.REJECTED, tenant=tenant)  # the fault may be mended
                 return serving, None
             # Somebody may have been faster: compare first, ask later.
-            newest = self.holding.newest_but(used, read)
-            if newest is not None:
+            if (newest := self.holding.newest_but(used, read)) is not None:
                 return newest, None
             if self._flight is not None and self._flight.forced:
                 return None, self._flight
@@ -275,12 +281,18 @@ class Keeper(Pinnable):
     # -- flights ----------------------------------------------------------------------------------
 
     def _start(
-        self, now: float, reason: Reason, *, tenant: str = "", drop_previous: bool = False
+        self,
+        now: float,
+        reason: Reason,
+        *,
+        tenant: str = "",
+        drop_previous: bool = False,
+        since: float = -math.inf,
     ) -> Flight:
         if drop_previous:
             self._nothing_before = now
         before = self._flight
-        if before is not None and (before.forced or reason is Reason.DUE):
+        if before is not None and before.joinable(reason, since):
             before.drop_previous |= drop_previous
             return before
         # What flies already may bring the rejected value: whoever waits for it waits on.
@@ -323,6 +335,9 @@ class Keeper(Pinnable):
             before = self.holding.newest
             changed = before is not None and not before.document.same_content(document)
             fresh = Held(document, self._limits(now, document), now)
+            if self._flight is not flight and flight.started < self._nothing_before:
+                # It may be old, so another one flies: should that fail, the next is due at once.
+                fresh = replace(fresh, limits=Limits(now, fresh.limits.hard))
             mistrusted = held is not None and held.got < self._nothing_before
             drop = flight.drop_previous or (mistrusted and flight.started >= self._nothing_before)
             self.holding.take(fresh, overlap=self.policy.overlap, drop_previous=drop)
@@ -362,8 +377,7 @@ class Keeper(Pinnable):
             retry_at = self.backoff.until
         if usable:
             self._refresher.schedule.at(retry_at, self)
-        seconds = now - flight.started
-        return Change(self.held, None, error, retry_at - now, usable, seconds=seconds)
+        return Change(self.held, None, error, retry_at - now, usable, seconds=now - flight.started)
 
     def _note_failure(self, error: SourceError, now: float) -> bool:
         held = self.holding.held

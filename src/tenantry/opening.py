@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
     from tenantry.catalog.engine import Engine
+    from tenantry.holding import Held
     from tenantry.loading import Config, Configuration, Contents
     from tenantry.settings import CatalogSettings, SecretReference
     from tenantry.sources import SourceKind
@@ -166,8 +167,9 @@ def engine_of(settings: CatalogSettings, secrets: Secrets) -> Engine:
     assert settings.postgres is not None  # noqa: S101  # `loading` saw to it that one is said
     from tenantry.catalog.postgres import PostgresEngine
 
-    dsn = _revealing(secrets, settings.postgres.dsn)
-    return PostgresEngine(dsn, notify=settings.postgres.notify)
+    reference, notify = settings.postgres.dsn, settings.postgres.notify
+    dsn, instead = _revealing(secrets, reference), _replacing(secrets, reference)
+    return PostgresEngine(dsn, instead=instead, notify=notify)
 
 
 def _revealing(secrets: Secrets, reference: SecretReference) -> Callable[[], str]:
@@ -183,6 +185,22 @@ def _revealing(secrets: Secrets, reference: SecretReference) -> Callable[[], str
             ) from error
 
     return dsn
+
+
+def _replacing(secrets: Secrets, reference: SecretReference) -> Callable[[str], str | None]:
+    """Return what has a refused DSN fetched anew, as rarely as a key that the service refuses."""
+
+    def instead(refused: str) -> str | None:
+        credential = secrets.for_catalog(reference)
+
+        def read(held: Held) -> str | None:
+            secret = credential.readable(held)
+            return None if secret is None else secret.reveal()
+
+        other = credential.replacement(refused, read)
+        return None if other is None else read(other)
+
+    return instead
 
 
 def _place_of(settings: CatalogSettings | None) -> tuple[object, ...]:

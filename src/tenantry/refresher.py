@@ -117,6 +117,7 @@ class _Lane:
                 job()
             except BaseException as error:  # noqa: BLE001  # a thread lost would be a slot lost
                 log.warning("tenantry: a job of %s failed: %s", self._name, type(error).__name__)
+            del job  # whoever waits for the next one must not keep alive what this one used
 
     def _next(self) -> Callable[[], None] | None:
         with self._ready:

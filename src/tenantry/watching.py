@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from typing import TYPE_CHECKING
 
 from tenantry.forks import once_all_began_anew, survives_fork
@@ -61,10 +61,16 @@ class Watcher:
         once_all_began_anew(self._again)
 
     def _again(self) -> None:
-        self._schedule.at(time.monotonic() + self.every, self)
+        self._next = self._schedule.clock() + self.every
+        self._schedule.at(self._next, self)
 
     def due(self) -> None:
-        self._submit(LANE, self._look_again)
+        if self._schedule.clock() >= self._next:  # else a parent asked for this
+            self._next = math.inf  # until this look is over
+            try:
+                self._submit(LANE, self._look_again)
+            except RuntimeError:  # the process can have no more threads
+                self._again()
 
     def _look_again(self) -> None:
         try:

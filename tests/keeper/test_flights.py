@@ -201,3 +201,73 @@ def test_it_is_told_how_long_a_fetch_took(kept: Kept) -> None:
         kept.clock.now += 3.0
         go_on.set()
         assert 3.0 == kept.landed().seconds
+
+
+# -- what was announced ---------------------------------------------------------------------------
+
+
+def test_what_flew_before_an_instant_is_not_believed(kept: Kept) -> None:
+    """A first fetch that began before a rotation may bring the old value: another one begins."""
+    kept.impatient()
+    late = kept.store.hang()
+    kept.unavailable()
+    kept.store.wait_until_asked()
+    kept.clock.now += 1.0
+    kept.store.reply, kept.store.go_on = Document("v2", version="2"), threading.Event()
+    kept.store.go_on.set()
+    kept.keeper.outdate(kept.clock.now)
+    kept.landed()
+    late.set()
+    kept.landed()
+    assert "2" == version(kept.keeper.current())
+    assert [False, True] == kept.store.asked
+
+
+def test_of_what_flew_before_an_instant_another_is_due(kept: Kept) -> None:
+    """Where the newer fetch fails, the older one's value serves and the next fetch is not late."""
+    kept.impatient()
+    late = kept.store.hang()
+    kept.unavailable()
+    kept.store.wait_until_asked()
+    kept.clock.now += 1.0
+    kept.keeper.obey(RefreshPolicy(every=100.0))
+    kept.store.reply, kept.store.go_on = SourceError("sealed"), threading.Event()
+    kept.keeper.outdate(kept.clock.now)
+    kept.store.wait_until_asked()
+    late.set()
+    kept.landed()
+    kept.store.go_on.set()
+    assert "sealed" == str(kept.landed().error)
+    kept.clock.now += 10.0
+    kept.store.reply = Document("v2", version="2")
+    assert "1" == version(kept.keeper.current())
+    kept.landed()
+    assert "2" == version(kept.keeper.current())
+
+
+def test_tenants_that_share_a_document_rotate_it_once(kept: Kept) -> None:
+    """Whoever announces the same instant joins the fetch that it started."""
+    kept.hold()
+    kept.clock.now += 1.0
+    go_on = kept.store.hang()
+    for _ in range(100):
+        kept.keeper.outdate(kept.clock.now)
+    go_on.set()
+    kept.landed()
+    assert [True] == kept.store.asked
+
+
+def test_an_instant_ahead_is_waited_for(kept: Kept) -> None:
+    """Who announces a rotation may have a clock that is ahead of this machine's."""
+    kept.hold()
+    for _ in range(3):
+        kept.keeper.outdate(kept.clock.now + 30.0)
+    kept.keeper.due()
+    assert [] == kept.store.asked
+    kept.clock.now += 30.0
+    kept.store.reply = Document("v2", version="2")
+    for _ in range(3):
+        kept.keeper.due()
+    kept.landed()
+    assert "2" == version(kept.keeper.current())
+    assert [True] == kept.store.asked

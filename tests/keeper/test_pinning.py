@@ -169,12 +169,17 @@ def test_another_pin_replaces_the_first(kept: Kept, versions: Versions) -> None:
     assert "v4" == serving(kept)
 
 
+def rotated(kept: Kept) -> None:
+    kept.clock.now += 1.0
+    kept.keeper.outdate(kept.clock.now)
+
+
 @pytest.mark.parametrize(
     "end",
     [
         lambda kept: fetched(kept, "v3", drop_previous=True),
         lambda kept: kept.keeper.forget(),
-        lambda kept: kept.keeper.outdate(kept.clock.now + 0.5),
+        rotated,
     ],
     ids=["drop_previous", "forget", "outdate"],
 )

@@ -64,14 +64,23 @@ class HistoryEntry:
 
 
 class Listener(Protocol):
-    """A connection on which the database calls at every change; it is one beside the polling."""
+    """A connection on which the database calls at every change; it is one beside the polling.
+
+    It lives through forks: a child has one of its own.
+    """
 
     @property
     def alive(self) -> bool:
         """Whether a call sent from another connection arrived of late."""
         ...
 
-    def close(self) -> None: ...
+    def stop(self) -> None:
+        """Have it end soon; never blocks."""
+        ...
+
+    def close(self) -> None:
+        """End it; nobody is called afterwards."""
+        ...
 
 
 class Engine(Protocol):

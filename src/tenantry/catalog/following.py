@@ -6,6 +6,7 @@ import logging
 import random
 import threading
 import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
@@ -85,7 +86,7 @@ class Follower:
         self._changes: deque[tuple[int, frozenset[str]]] = deque(maxlen=CHANGES_KEPT)  # after each
         self._schedule: Schedule | None = None
         self._submit: Submit | None = None
-        self._listener: Listener | None = None
+        self._listener: Listener | None = None  # goes on in children by itself
         self.after_fork()
         survives_fork(self)
 
@@ -94,7 +95,6 @@ class Follower:
         self.changing = threading.RLock()  # whoever puts others in place of entries holds this
         self._next = 0.0  # the instant of the next look
         self._asked = False  # whether a look waits for its thread
-        self._listener = None  # its thread is the parent's
         if self._schedule is not None:
             once_all_began_anew(self._begin)
 
@@ -106,8 +106,21 @@ class Follower:
         self._begin()
 
     def _begin(self) -> None:
-        self._listener = self._engine.listen(self.wake)
+        if self._listener is None:
+            self._listen()
         self.wake()
+
+    def _listen(self) -> None:
+        """Be woken by the engine, too; its thread must not keep alive what nobody else holds."""
+        wake = weakref.WeakMethod(self.wake)
+
+        def woken() -> None:
+            if (alive := wake()) is not None:
+                alive()
+
+        self._listener = self._engine.listen(woken)
+        if self._listener is not None:
+            weakref.finalize(self, self._listener.stop).atexit = False
 
     def close(self) -> None:
         self._schedule = None

@@ -188,7 +188,8 @@ class Loaded:
             return []
         used = in_use()
         with self._lock:
-            idle = [name for name in self._entries if name not in used]
+            newest = next(reversed(self._entries), "")  # its clients may be on the way
+            idle = [name for name in self._entries if name not in used and name != newest]
             gone = [self._entries.pop(name) for name in idle[: len(self._entries) - self.limit]]
             # Those in use may be more than the limit: then not every load looks for them.
             self._room = max(self.limit, len(self._entries)) + int(self.limit * SLACK)

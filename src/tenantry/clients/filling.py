@@ -10,6 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from tenantry.clients.http import httpx
+from tenantry.clients.slots import BEARER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from tenantry.secret import Secret
 
 EXTENSION = "tenantry.filling"  # of a request: what is to be filled in; redirects take it along
-BEARER = "Bearer "
 
 
 class _Filling(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from tenantry.clients.filling import BEARER
 from tenantry.settings.tenant import CREDENTIAL_HEADERS
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ WEBHOOK_SECRET = "tenantry:webhook_secret"  # noqa: S105  # a placeholder
 HEADERS = "tenantry:default_headers."
 QUERY = "tenantry:default_query."
 
+BEARER = "Bearer "
 _KEYS = (API_KEY, ADMIN_API_KEY)
 _AUTHORIZATION = b"authorization"
 _USUAL, _USUAL_VALUE = (_AUTHORIZATION,), [f"{BEARER}{API_KEY}".encode()]

@@ -24,15 +24,26 @@ def test_who_has_clients_stays_and_is_followed(estate: Estate) -> None:
     """A tenant in use is not forgotten, however long ago it was asked for."""
     estate.catalog.obey(cache=1, poll=2, max_stale=None)
     estate.book.clients = {"acme"}
-    for name in ("acme", "globex"):
+    estate.shelf.put("stark")
+    for name in ("acme", "globex", "stark"):
         estate.catalog.get(name)
-    assert ["acme"] == estate.catalog.loaded_names()
+    assert ["acme", "stark"] == estate.catalog.loaded_names()
     estate.shelf.put("acme", {"max_retries": 3})
     estate.catalog.poll()
     assert [CatalogChange(changed=("acme",))] == estate.book.changes
     estate.book.clients = set()
     estate.catalog.get("globex")
     assert ["globex"] == estate.catalog.loaded_names()
+
+
+def test_who_was_just_read_stays(estate: Estate) -> None:
+    """Where all others are in use, who was read last is not forgotten before it is used itself."""
+    estate.catalog.obey(cache=1, poll=2, max_stale=None)
+    estate.catalog.get("acme")
+    estate.book.clients = {"acme"}
+    estate.catalog.get("globex")
+    estate.catalog.get("globex")
+    assert ["acme", "globex"] == estate.shelf.asked
 
 
 def test_other_limits(estate: Estate) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import gc
+from typing import TYPE_CHECKING, Any
+
+from tests.catalog.lazy.conftest import Estate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.catalog.lazy.conftest import Estate
 
 
 def test_it_looks_every_so_often(estate: Estate) -> None:
@@ -54,3 +55,57 @@ def test_closed(estate: Estate) -> None:
     estate.catalog.close()
     estate.catalog._follower.wake()
     assert ([], "it is closed") == (estate.book.jobs, estate.shelf.away)
+
+
+class Line:
+    """A listener whose thread holds what it calls."""
+
+    alive = True
+
+    def __init__(self, woken: Callable[[], None]) -> None:
+        self.woken = woken
+        self.ended = False
+
+    def stop(self) -> None:
+        self.ended = True
+
+    close = stop
+
+
+def with_lines() -> tuple[Estate, list[Line]]:
+    """Return an estate whose engine calls, and the lines on which it does."""
+    estate, lines = Estate(), list[Line]()
+    shelf: Any = estate.shelf
+
+    def listen(woken: Callable[[], None]) -> Line:
+        lines.append(Line(woken))
+        return lines[-1]
+
+    shelf.listen = listen
+    estate.catalog._follower._begin()
+    estate.book.work()
+    return estate, lines
+
+
+def test_a_child_listens_once() -> None:
+    """The line lives through a fork by itself: the child opens no second one beside it."""
+    estate, lines = with_lines()
+    follower = estate.catalog._follower
+    follower.after_fork()
+    follower._begin()  # what follows when all began anew
+    assert 1 == len(lines)
+    estate.book.work()
+    lines[0].woken()
+    assert 1 == len(estate.book.jobs)
+    estate.catalog.close()
+    assert lines[0].ended
+
+
+def test_a_line_ends_with_whom_it_wakes() -> None:
+    """A catalog that nobody holds any more, and nobody closed, leaves no thread behind."""
+    estate, lines = with_lines()
+    estate.catalog.poll()
+    del estate
+    gc.collect()
+    assert lines[0].ended
+    lines[0].woken()

@@ -4,13 +4,21 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
+from tenantry import ClientRegistry
+from tenantry.catalog import LazyCatalog
 from tenantry.catalog.postgres.connection import connect
 from tenantry.errors import CatalogUnavailableError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tenantry.testing.postgres import PostgresServer
+
+T = 10.0
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotating'"
 
 
 def test_a_wait_ends_at_the_deadline(postgres_server: PostgresServer) -> None:
@@ -72,3 +80,45 @@ def test_a_wrong_password_is_not_shown(postgres_server: PostgresServer) -> None:
 
     assert '"postgres"' not in str(caught.value)  # it is the user's name, too
     assert caught.value.__context__ is None
+
+
+def role(server: PostgresServer, statement: str) -> None:
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def test_a_password_that_rotates_keeps_nobody_waiting(
+    postgres_server: PostgresServer, postgres_dsn: str, tmp_path: Path
+) -> None:
+    """All connections are cut and the old password is void: the next read logs in with the new."""
+    file = tmp_path / "dsn"
+    role(postgres_server, "CREATE ROLE rotating LOGIN SUPERUSER PASSWORD 'old'")
+    own = f"postgres:{postgres_server.password}"
+    file.write_text(postgres_dsn.replace(own, "rotating:old"))
+    registry = opened_on(file)
+    try:
+        assert [] == list(registry.tenants)
+        file.write_text(postgres_dsn.replace(own, "rotating:new"))
+        role(postgres_server, "ALTER ROLE rotating PASSWORD 'new'")
+        role(postgres_server, CUT)
+        catalog = registry.catalog
+        assert isinstance(catalog, LazyCatalog)
+        assert 0 == catalog.engine.revision(T)
+        assert [] == list(registry.tenants)
+    finally:
+        registry.close()
+        role(postgres_server, "DROP OWNED BY rotating; DROP ROLE rotating")
+
+
+def opened_on(dsn: Path) -> ClientRegistry:
+    """Open a registry over tables that are prepared, and which does not look by itself."""
+    config = {
+        "catalog": {"postgres": {"dsn": {"file": str(dsn)}, "poll": 3600}},
+        "allow": {"origins": ["https://api.openai.com"]},
+        "defaults": {"api_key": {"env": "KEY"}},
+    }
+    registry = ClientRegistry.open(config, environ={"KEY": "sk-1"})
+    catalog = registry.catalog
+    assert isinstance(catalog, LazyCatalog)
+    catalog.engine.prepare(T)
+    return registry

@@ -141,6 +141,32 @@ def test_a_password_may_rotate(postgres_server: PostgresServer) -> None:
     link.close()
 
 
+def test_a_password_that_was_refused_is_replaced(postgres_server: PostgresServer) -> None:
+    """Who is not let in asks for a newer DSN, and the same attempt succeeds with that."""
+    old = postgres_server.dsn.replace(postgres_server.password, "old")
+    refused: list[str] = []
+
+    def instead(dsn: str) -> str:
+        refused.append(dsn)
+        return postgres_server.dsn
+
+    link = Link(lambda: old, instead)
+    assert link.run(backend, T)
+    assert [old] == refused
+    link.close()
+
+
+def test_who_does_not_answer_has_refused_nobody() -> None:
+    """Another password is asked for only where there was somebody to refuse the first."""
+    refused: list[str] = []
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        dsn = f"postgresql://tenantry:old@127.0.0.1:{unused.getsockname()[1]}/x"
+        with pytest.raises(CatalogUnavailableError, match="refused"):
+            Link(lambda: dsn, refused.append).run(backend, T)
+    assert [] == refused
+
+
 def test_a_dsn_that_is_not_to_be_had() -> None:
     """A source that cannot deliver the DSN makes the database unavailable, and says why."""
 

@@ -12,11 +12,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tenantry.errors import CatalogUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from psycopg.abc import PQGen
 
     Driven = TypeVar("Driven")
+    Dsn = Callable[[], str]
+    Instead = Callable[[str], str | None]  # another DSN than the one whose password was refused
 
 ORIGIN = "postgres"
 SHORTEST_CONNECT = 2  # seconds; libpq takes less for this
@@ -64,10 +66,35 @@ def _until(deadline: float, gen: PQGen[Driven]) -> Generator[Any, Any, Driven]:
         return result
 
 
+class LoginRefusedError(CatalogUnavailableError):
+    """The server was reached, and did not let us in with the password that we have."""
+
+
+def none_instead(_: str) -> None:
+    """Know no other DSN than the one that was refused."""
+
+
+def log_in(dsn: Dsn, instead: Instead, seconds: float) -> Connection:
+    """Open a connection; where its password is refused, once more with a newer one, if there is.
+
+    Raises:
+        CatalogUnavailableError: it could not be opened.
+    """
+    said = dsn()
+    try:
+        return connect(said, seconds)
+    except LoginRefusedError:
+        other = instead(said)
+        if other is None:
+            raise
+    return connect(other, seconds)
+
+
 def connect(dsn: str, seconds: float) -> Connection:
     """Open a connection that needs no state of a session, so that PgBouncer may stand between.
 
     Raises:
+        LoginRefusedError: the password is wrong, or misses.
         CatalogUnavailableError: it could not be opened.
     """
     said = _parsed(dsn)
@@ -80,7 +107,13 @@ def connect(dsn: str, seconds: float) -> Connection:
         )
     except psycopg.Error as error:
         reason = _without(str(error), said.get("password"), said.get("sslpassword"))
-    raise CatalogUnavailableError(ORIGIN, reason=reason)
+        asked = error.pgconn is not None and _was_asked_for_password(error.pgconn)
+    raise (LoginRefusedError if asked else CatalogUnavailableError)(ORIGIN, reason=reason)
+
+
+def _was_asked_for_password(attempt: Any) -> bool:
+    # libpq gives no code for why a login failed, and the server words it in its own language.
+    return bool(attempt.used_password or attempt.needs_password)
 
 
 def _parsed(dsn: str) -> dict[str, Any]:

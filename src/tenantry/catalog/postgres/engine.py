@@ -21,7 +21,7 @@ from tenantry.catalog.engine import (
     unprepared,
 )
 from tenantry.catalog.postgres import tables
-from tenantry.catalog.postgres.connection import ORIGIN
+from tenantry.catalog.postgres.connection import ORIGIN, none_instead
 from tenantry.catalog.postgres.link import Link
 from tenantry.catalog.postgres.listener import PostgresListener
 from tenantry.errors import CatalogUnavailableError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tenantry.catalog.engine import Changes
-    from tenantry.catalog.postgres.connection import Connection
+    from tenantry.catalog.postgres.connection import Connection, Dsn, Instead
 
 
 class PostgresEngine:
@@ -41,17 +41,19 @@ class PostgresEngine:
 
     Args:
         dsn: asked at every attempt to connect; a URL, or `key=value` pairs.
+        instead: asked for another one where the server refused the password in that.
         notify: whether `listen` offers a listener.
     """
 
     origin = ORIGIN
 
-    def __init__(self, dsn: Callable[[], str], *, notify: bool = False) -> None:
+    def __init__(self, dsn: Dsn, *, instead: Instead = none_instead, notify: bool = False) -> None:
         self._dsn = dsn
+        self._instead = instead
         self._notify = notify
-        self._polls = Link(dsn)
-        self._reads = Link(dsn)
-        self._works = Link(dsn)
+        self._polls = Link(dsn, instead)
+        self._reads = Link(dsn, instead)
+        self._works = Link(dsn, instead)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -103,7 +105,7 @@ class PostgresEngine:
     def listen(self, woken: Callable[[], None]) -> PostgresListener | None:
         if not self._notify:
             return None
-        return PostgresListener(self._dsn, self._call, woken)
+        return PostgresListener(self._dsn, self._call, woken, instead=self._instead)
 
     def close(self) -> None:
         for link in (self._polls, self._reads, self._works):

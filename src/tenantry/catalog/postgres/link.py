@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg
 
 from tenantry.catalog.engine import unprepared
-from tenantry.catalog.postgres.connection import ORIGIN, Connection, connect
+from tenantry.catalog.postgres.connection import ORIGIN, Connection, log_in, none_instead
 from tenantry.errors import CatalogUnavailableError, TenantryError
 from tenantry.forks import survives_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tenantry.catalog.postgres.connection import Dsn, Instead
 
     Result = TypeVar("Result")
 
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
 class Link:
     """A connection that threads take turns on; lasts as long as the engine, in every process.
 
-    `dsn` is asked at every attempt to connect, so that a password may rotate.
+    `dsn` is asked at every attempt to connect, so that a password may rotate, and `instead` for
+    another one where that is refused.
     """
 
-    def __init__(self, dsn: Callable[[], str]) -> None:
+    def __init__(self, dsn: Dsn, instead: Instead = none_instead) -> None:
         self._dsn = dsn
+        self._instead = instead
         self._of_parents: list[object] = []
         self._begin()
         survives_fork(self)
@@ -117,7 +121,7 @@ class Link:
 
         def run() -> None:
             try:
-                attempt.set_result(connect(self._dsn(), seconds))
+                attempt.set_result(log_in(self._dsn, self._instead, seconds))
             except TenantryError as error:
                 attempt.set_exception(_away(error))
             except BaseException as error:  # noqa: BLE001  # raised where it is awaited

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from tenantry.catalog.postgres import tables
-from tenantry.catalog.postgres.connection import connect
+from tenantry.catalog.postgres.connection import log_in, none_instead
 from tenantry.errors import TenantryError
 from tenantry.forks import once_all_began_anew, survives_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tenantry.catalog.postgres.connection import Connection
+    from tenantry.catalog.postgres.connection import Connection, Dsn, Instead
 
 log = logging.getLogger("tenantry")
 
@@ -65,6 +65,7 @@ class PostgresListener:
 
     Args:
         dsn: asked at every attempt to connect.
+        instead: asked for another one where that is refused.
         call: notifies a channel on another connection, in so many seconds.
         woken: called on the thread at every change, and whenever changes may have been missed.
         every: seconds between two probes.
@@ -73,14 +74,16 @@ class PostgresListener:
 
     def __init__(
         self,
-        dsn: Callable[[], str],
+        dsn: Dsn,
         call: Callable[[str, float], None],
         woken: Callable[[], None],
         *,
+        instead: Instead = none_instead,
         every: float = PROBE_EVERY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._dsn = dsn
+        self._instead = instead
         self._call = call
         self._woken = woken
         self._every = every
@@ -99,9 +102,12 @@ class PostgresListener:
             self._begin()
             once_all_began_anew(self._start)
 
+    def stop(self) -> None:
+        self._stop.set()
+
     def close(self) -> None:
         """End the thread; returns once `woken` will not be called again."""
-        self._stop.set()
+        self.stop()
         if self._thread is not threading.current_thread():
             self._thread.join(2 * ANSWER)
 
@@ -127,7 +133,7 @@ class PostgresListener:
             self._stop.wait(self._pause())
 
     def _listen(self) -> None:
-        connection = connect(self._dsn(), ANSWER)
+        connection = log_in(self._dsn, self._instead, ANSWER)
         channel = f"{tables.CHANNEL}_{secrets.token_hex(8)}"
         try:
             connection.deadline = time.monotonic() + ANSWER
