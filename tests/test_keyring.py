@@ -138,3 +138,15 @@ def test_thousands_may_share_a_document(keyring: Keyring) -> None:
     for number in range(3000):
         keyring.release(f"tenant-{number}", [("vault", "a")])
     assert 10.0 == shared.policy.every
+
+
+def test_who_wanted_a_document_is_known(keyring: Keyring) -> None:
+    """To look makes no keeper; whoever needs one that was never asked for is not named."""
+    assert keyring.kept(("vault", "a")) is None
+    made = keeper(keyring)
+    assert made is keyring.kept(("vault", "a"))
+    assert set() == keyring.users()
+    made.refresh().wait(10.0)
+    keeper(keyring, "b", tenant="wonka")
+    keeper(keyring, tenant="globex")
+    assert {"acme", "globex"} == keyring.users()

@@ -9,6 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from tenantry import ClientRegistry, UnknownTenantError
+from tenantry.credential import CredentialStatus
+from tenantry.freshness import Freshness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,3 +92,16 @@ def test_no_secret_is_shown(registry: ClientRegistry) -> None:
     """Neither by a status nor by its credentials, once they are held."""
     registry.client("acme").models.list()
     assert KEY not in repr([registry.status(name) for name in registry.tenants])
+
+
+def test_a_status_leaves_nothing_behind() -> None:
+    """Who is asked about is not in use for that; whose secret was wanted is."""
+    tenants = {name: {"api_key": SecretStr(KEY)} for name in ("acme", "globex")}
+    config = {"registry": {"warm": "none"}, "tenants": tenants}
+    with ClientRegistry.open(config, environ={}) as registry:
+        [unasked] = registry.status("acme").credentials
+        assert CredentialStatus("api_key", unasked.reference, source="literal") == unasked
+        assert (Freshness.EXPIRED, []) == (unasked.freshness, registry.names_in_use())
+        registry.refresh("acme")
+        assert ["acme"] == registry.names_in_use()
+        assert Freshness.FRESH == registry.status("acme").credentials[0].freshness

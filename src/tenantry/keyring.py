@@ -142,6 +142,17 @@ class Keyring:
             for place in [place for place in self._kept if place[0] in gone]:
                 del self._kept[place]
 
+    def kept(self, place: Place) -> Keeper | None:
+        """Return the keeper of a document, None where nobody asked for it."""
+        kept = self._kept.get(place)
+        return None if kept is None else kept.keeper
+
+    def users(self) -> set[str]:
+        """Return the names of everybody who needs a document that was asked for."""
+        with self._lock:
+            asked = [kept for kept in self._kept.values() if not kept.keeper.empty]
+            return {name for kept in asked for name in kept.needs}
+
     def has(self, place: Place) -> bool:
         """Whether anybody asked for a document."""
         return place in self._kept

@@ -72,6 +72,16 @@ class Operations:
         """
         return self.catalog.names()
 
+    def loaded_names(self) -> Collection[str]:
+        """Return the names of all tenants; of an engine's, those that are loaded."""
+        catalog = self.catalog
+        return catalog.loaded_names() if isinstance(catalog, LazyCatalog) else catalog.names()
+
+    def names_in_use(self) -> Collection[str]:
+        """Return the names of those tenants for whom a secret was wanted, however long ago."""
+        users = self._secrets.users()
+        return [name for name in self.loaded_names() if name in users]
+
     def status(self, tenant: str) -> TenantStatus:
         """Return what is known of a tenant; reads no secret and asks nobody.
 
@@ -221,7 +231,7 @@ class Operations:
         Returns:
             What went wrong, or None, by the tenant's name. Nothing is raised for a tenant.
         """
-        names = self._held() if tenants is None else tenants
+        names = self.loaded_names() if tenants is None else tenants
         return warming.warm(names, self._documents, concurrency=concurrency, timeout=timeout)
 
     async def awarm(
@@ -232,7 +242,7 @@ class Operations:
         timeout: float = 30.0,  # noqa: ASYNC109  # the pair of `warm`; each tenant has its outcome
     ) -> dict[str, TenantryError | None]:
         """Do what `warm` does, without holding up the event loop."""
-        names = self._held() if tenants is None else tenants
+        names = self.loaded_names() if tenants is None else tenants
         return await warming.awarm(names, self._documents, concurrency=concurrency, limit=timeout)
 
     # -- control ----------------------------------------------------------------------------------
@@ -298,13 +308,8 @@ class Operations:
             return await asyncio.to_thread(self._of_each_source)
         return self._of_each_source()
 
-    def _held(self) -> Collection[str]:
-        """Return the names of all tenants; of an engine's, those that are loaded."""
-        catalog = self.catalog
-        return catalog.loaded_names() if isinstance(catalog, LazyCatalog) else catalog.names()
-
     def _served(self) -> list[str]:
-        return [name for name in self._held() if not self.catalog.problems(name)]
+        return [name for name in self.loaded_names() if not self.catalog.problems(name)]
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -329,7 +334,7 @@ class Operations:
     # -- within -----------------------------------------------------------------------------------
 
     def _in_quarantine(self) -> list[TenantQuarantined]:
-        found = ((name, self.catalog.problems(name)) for name in self._held())
+        found = ((name, self.catalog.problems(name)) for name in self.loaded_names())
         return [TenantQuarantined(name, problems) for name, problems in found if problems]
 
     def _check_open(self) -> None:

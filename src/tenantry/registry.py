@@ -222,7 +222,7 @@ class ClientRegistry(Operations):
         if self._closed:
             return "<ClientRegistry closed>"
         loaded = " loaded" if isinstance(self.catalog, LazyCatalog) else ""
-        return f"<ClientRegistry {len(self._held())} tenants{loaded}>"
+        return f"<ClientRegistry {len(self.loaded_names())} tenants{loaded}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Containers copy what they are given; a registry is shared, not copied.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tenantry.breaker import Breaker
-from tenantry.credential import Credential
+from tenantry.credential import Credential, CredentialStatus
 from tenantry.freshness import RefreshPolicy
 from tenantry.keyring import Keyring
 from tenantry.pool import Pool
@@ -95,6 +95,14 @@ class Secrets:
             path: self._credential(reference, tenant, path, policy)
             for path, reference in _needed(settings)
         }
+
+    def statuses(self, tenant: str, settings: TenantSettings) -> tuple[CredentialStatus, ...]:
+        """Return what is known of a tenant's credentials; nothing is kept that was not before."""
+        return tuple(self._status(reference, tenant, path) for path, reference in _needed(settings))
+
+    def users(self) -> set[str]:
+        """Return the names of who needs a secret that was asked for; not only tenants'."""
+        return self._keyring.users()
 
     def documents(self, tenant: Tenant) -> list[Credential]:
         """Return one credential for each document that a tenant or an endpoint of it needs."""
@@ -221,14 +229,14 @@ class Secrets:
             lane=self._lane(reference),
             breaker=source.breaker,
         )
-        return Credential(
-            keeper,
-            tenant=tenant,
-            setting=reference.setting or path,
-            field=options.field,
-            source=reference.source,
-            reference=str(reference),
-        )
+        return _credential_of(keeper, reference, tenant, path)
+
+    def _status(self, reference: SecretReference, tenant: str, path: str) -> CredentialStatus:
+        keeper = self._keyring.kept((self._source(reference.source), reference.options.locator))
+        if keeper is None:
+            setting = reference.setting or path
+            return CredentialStatus(setting, str(reference), source=reference.source)
+        return _credential_of(keeper, reference, tenant, path).status()
 
     def _source(self, name: str) -> _Source:
         declared = self._declared.get(name)
@@ -321,6 +329,19 @@ class _Fetch:
     def at(self, version: str) -> Fetch:
         """Return what asks for one version of the document; see `VersionedFetch`."""
         return _Fetch(self.source, at_version(self.options, version))
+
+
+def _credential_of(
+    keeper: Keeper, reference: SecretReference, tenant: str, path: str
+) -> Credential:
+    return Credential(
+        keeper,
+        tenant=tenant,
+        setting=reference.setting or path,
+        field=reference.options.field,
+        source=reference.source,
+        reference=str(reference),
+    )
 
 
 def _itself(source: str) -> str:

@@ -37,7 +37,7 @@ class TenantStatus:
 
 
 def status_of(name: str, catalog: Catalog, clients: BuiltClients, secrets: Secrets) -> TenantStatus:
-    """Return what is known of a tenant; reads no secret and asks nobody.
+    """Return what is known of a tenant; reads no secret, asks nobody and leaves nothing behind.
 
     Raises:
         UnknownTenantError: nobody has that name.
@@ -64,8 +64,6 @@ def status_of(name: str, catalog: Catalog, clients: BuiltClients, secrets: Secre
         clients=tuple(kind for each in clients.of(name) for kind in each.built),
         in_flight=sum(each.in_flight() for each in clients.all_of(name)),
         superseded=tuple(kind for each in clients.superseded(name) for kind in each.kinds_held),
-        credentials=tuple(
-            credential.status() for credential in secrets.credentials(name, settings).values()
-        ),
+        credentials=secrets.statuses(name, settings),
         problems=problems,
     )

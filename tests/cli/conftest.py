@@ -11,19 +11,22 @@ import struct
 import subprocess
 import sys
 import termios
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pyte
 import pytest
 from click.testing import CliRunner, Result
 
+from tenantry import ClientRegistry
 from tenantry.cli.commands import tenantry
+from tenantry.control.directory import socket_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tenantry.testing import OpenAIServer, VaultServer
 
@@ -118,6 +121,27 @@ def run() -> Callable[..., Result]:
     return run
 
 
+OTHER = 7  # a process that nobody started
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Have registries of configurations answer, as this process and as another one.
+
+    Returns the directory of their sockets.
+    """
+    directory = tmp_path / "control"
+    with ExitStack() as opened:
+
+        def serve(config: Any, other: Any) -> Path:
+            opened.enter_context(ClientRegistry.open(other)).serve_control(directory)
+            socket_of(directory, os.getpid()).rename(socket_of(directory, OTHER))
+            opened.enter_context(ClientRegistry.open(config)).serve_control(directory)
+            return directory
+
+        yield serve
+
+
 @dataclass(frozen=True)
 class Shown:
     """What a command left on a terminal: its exit code, the lines, and all bytes that it drew."""
@@ -169,7 +193,8 @@ def _on_terminal(*arguments: str, **environ: str) -> Shown:
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "command-line.md"
 BLOCK = re.compile(r"^<!-- (\w+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-MASKED = re.compile(r"\d+(?:\.\d+)*\w*|[\s─#]+")  # times, versions, ports; rules and folds
+# Fingerprints; times, versions, ports; rules and folds.
+MASKED = re.compile(r"\b[0-9a-f]{12}\b|\d+(?:\.\d+)*\w*|[\s─#]+")
 
 
 @dataclass(frozen=True)
@@ -178,17 +203,20 @@ class Sample:
 
     blocks: dict[str, list[str]]
 
-    def same(self, name: str, shown: Shown, *, apart_from: tuple[str, ...] = ()) -> None:
+    def same(
+        self, name: str, shown: Shown, *, said: str = "", apart_from: tuple[str, ...] = ()
+    ) -> None:
         """Check that a block is what was shown, but for times, versions, ports and folds.
 
         Args:
             name: the command, as the comment has it.
             shown: what it showed.
+            said: how it was called; by its name alone unless said.
             apart_from: how sentences begin that tell of what is installed.
         """
         [block] = self.blocks[name]
         expected = self._sentences(block.splitlines(), apart_from)
-        assert expected == self._sentences([f"$ tenantry {name}", *shown.lines], apart_from)
+        assert expected == self._sentences([f"$ tenantry {said or name}", *shown.lines], apart_from)
 
     def _sentences(self, lines: list[str], apart_from: tuple[str, ...]) -> list[str]:
         joined = re.sub(r"\n {4,}(?!next:)", " ", "\n".join(lines))  # folds
@@ -197,7 +225,7 @@ class Sample:
 
 
 def _mask(found: re.Match[str]) -> str:
-    return "0" if found[0][0].isdigit() else " "
+    return "0" if found[0][0].isalnum() else " "
 
 
 @pytest.fixture

@@ -246,3 +246,15 @@ def test_an_interrupt_ends_the_demo(tmp_path: Path) -> None:
     assert exits.INTERRUPTED == process.returncode
     assert "interrupted" in said
     assert [] == list(tmp_path.iterdir())
+
+
+def test_a_newcomer_is_told_how_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Result]
+) -> None:
+    """Where there is nothing to read; not where there is something that is wrong."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TENANTRY_CONFIG", raising=False)
+    assert "next: tenantry init" == run("list").stderr.splitlines()[-1]
+    assert "next:" not in run("list", "--quiet").stderr
+    (tmp_path / "empty.yaml").write_text("tenants: {}\n")
+    assert "next:" not in run("list", "--config", "empty.yaml").stderr

@@ -102,12 +102,19 @@ def test_nothing_to_read(tmp_path: Path) -> None:
 
 
 def test_variables_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A configuration of variables alone has no `allow` to be narrow."""
+    """What they say of `allow` counts as what a file says, and so does what they leave out."""
     monkeypatch.chdir(tmp_path)
-    variables = {"TENANTRY_TENANTS__ACME__API_KEY": '{"env": "KEY"}'}
+    variables = {"TENANTRY_TENANTS__ACME__API_KEY": '{"env": "KEY_ACME"}'}
     seen = findings(Opening(None, variables, kinds()), strict=True)
 
     assert (1, 2) == (seen.tenants, len(seen.warnings))
+    variables["TENANTRY_ALLOW__ORIGINS"] = "[]"
+    variables["TENANTRY_ALLOW__SECRETS"] = '{"env": ["KEY_*"]}'
+    seen = findings(Opening(None, variables, kinds()), strict=True)
+    [wide] = seen.warnings
+    assert ("allow.secrets.env", "env TENANTRY_ALLOW__SECRETS") == (
+        *(wide.path, wide.site and wide.site.file),
+    )
 
 
 def test_rows_of_an_engine(tmp_path: Path) -> None:

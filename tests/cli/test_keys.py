@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
-    from tests.cli.conftest import Estate, Shown
+    from tests.cli.conftest import Estate, Sample, Shown
 
     from tenantry.testing import VaultServer
 
@@ -102,7 +102,8 @@ def test_a_version_is_pinned_and_unpinned(
     version, seconds = key_of(registry)
     assert "1" == version
     assert seconds == pytest.approx(7200, abs=60)
-    assert "pinned for 1h59m" in run("keys", "status", "acme", "--attach", directory).stdout
+    row = run("keys", "status", "acme", "--attach", directory).stdout.splitlines()[2].split()
+    assert ["pinned", "1h59m"] == [row[6], row[-1]]
     assert exits.OK == run("keys", "unpin", "acme", "--attach", directory).exit_code
     assert ("2", None) == key_of(registry)
     assert [] == estate.found_in(pinned.output)
@@ -158,10 +159,10 @@ def test_a_time_is_read_like_the_configurations(run: Callable[..., Result], said
 
 
 def test_nobody_answers(estate: Estate, tmp_path: Path, run: Callable[..., Result]) -> None:
-    """No socket is a problem, no directory is a wrong configuration."""
+    """No socket is a problem, no directory is a wrong option."""
     done = run("keys", "status", "--attach", str(owned(tmp_path / "control")))
     assert (exits.PROBLEMS, True) == (done.exit_code, "no live process answers" in done.stderr)
-    assert exits.CONFIGURATION == run("keys", "status", "--attach", "nowhere").exit_code
+    assert exits.USAGE == run("keys", "status", "--attach", "nowhere").exit_code
 
 
 def fingerprint(key: str, *arguments: str) -> Result:
@@ -198,3 +199,37 @@ def test_a_named_key_makes_fingerprints_comparable(
         shown = registry.status("acme").credentials[0].fingerprint
     key = next(secret for secret in estate.secrets if "-acme" in secret)
     assert shown == fingerprint(key).stdout.strip()
+
+
+def test_the_document_shows_what_a_terminal_does(
+    sample: Sample, vault_server: VaultServer, tmp_path: Path, on_terminal: Callable[..., Shown]
+) -> None:
+    """The sample of live processes in `docs/command-line.md`."""
+    directory = str(tmp_path / "control")
+    with ClientRegistry.open() as registry:
+        registry.serve_control(directory)
+        registry.warm(["acme", "globex"])
+        vault_server.put("tenants/acme", {"api_key": "sk-acme-2"})
+        registry.refresh("acme")
+        registry.pin("acme", "1", seconds=7200)
+        shown = on_terminal("keys", "status", "--attach", directory)
+    sample.same("keys", shown, said="keys status --attach /run/tenantry")
+
+
+def test_what_was_not_wanted_is_no_fault(
+    live: tuple[ClientRegistry, str], run: Callable[..., Result]
+) -> None:
+    """Nobody fetched it yet; it stands there where it is asked for by name."""
+    _, directory = live
+    named = run("keys", "status", "wonka", "--attach", directory)
+    assert (exits.OK, "unused") == (named.exit_code, named.stdout.splitlines()[2].split()[6])
+    assert "wonka" not in run("keys", "status", "--attach", directory).stdout
+
+
+def test_nobody_wanted_a_secret_yet(tmp_path: Path, run: Callable[..., Result]) -> None:
+    """A process that served nobody says so."""
+    config = {"registry": {"warm": "none"}, "tenants": {"acme": {"api_key": {"env": "KEY"}}}}
+    with ClientRegistry.open(config) as registry:
+        registry.serve_control(tmp_path / "idle")
+        done = run("keys", "status", "--attach", str(tmp_path / "idle"))
+    assert [f"live: pid {os.getpid()}", "no secret was wanted yet"] == done.stdout.splitlines()

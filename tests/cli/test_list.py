@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from tenantry.cli import exits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from click.testing import Result
 
@@ -66,3 +68,36 @@ def test_the_sdks_own_address(run: Callable[..., Result], monkeypatch: Any) -> N
     monkeypatch.chdir("/")
 
     assert "(the SDK's own)" in run("list").stdout
+
+
+def test_live_processes_are_listed(live: Callable[..., Path], run: Callable[..., Result]) -> None:
+    """What all say stands once; where they differ each has a line, and its number."""
+    said = {"api_key": {"env": "KEY"}, "base_url": "https://a.example"}
+    tenants = {"acme": said, "globex": {**said, "enabled": False}}
+    other = {"acme": said, "globex": {**said, "base_url": "https://b.example"}, "wonka": said}
+    directory = live({"tenants": tenants}, {"tenants": other})
+    first, heads, *rows = run("list", "--attach", str(directory)).stdout.splitlines()
+    pid = os.getpid()
+
+    assert f"live: pid 7, {pid}" == first
+    assert ["pid", "tenant", "provider", "base", "URL", "source", "state"] == heads.split()
+    assert [
+        ["all", "acme", "openai", "https://a.example", "env", "served"],
+        ["7", "globex", "openai", "https://b.example", "env", "served"],
+        [str(pid), "globex", "openai", "https://a.example", "env", "disabled"],
+        ["7", "wonka", "openai", "https://a.example", "env", "served"],
+    ] == [row.split() for row in rows]
+    [wonka] = json.loads(run("list", "wonka", "--json", "--attach", str(directory)).stdout)
+    assert ("wonka", "api_key", [7]) == (wonka["tenant"], wonka["credential"], wonka["pids"])
+    assert "no tenants" in run("list", "nobody", "--attach", str(directory)).stdout
+
+
+def test_live_processes_that_agree(live: Callable[..., Path], run: Callable[..., Result]) -> None:
+    """Are one list, without their numbers; whoever is in quarantine is told of as here."""
+    config = {"tenants": {"acme": {"api_key": {"env": "KEY"}}, "stark": {"tmeout": 1}}}
+    directory = live(config, config)
+    live_lines = run("list", "--attach", str(directory)).stdout.splitlines()
+
+    assert f"live: pid 7, {os.getpid()}" == live_lines[0]
+    assert ["acme", "openai", "(the", "SDK's", "own)", "env", "served"] == live_lines[2].split()
+    assert ["stark", "-", "-", "-", "quarantined"] == live_lines[3].split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from tenantry.cli import exits
@@ -10,6 +11,7 @@ from tenantry.settings import TenantSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from click.testing import Result
 
@@ -59,3 +61,39 @@ def test_whoever_is_not_there(estate: object, run: Callable[..., Result]) -> Non
     stark = run("show", "stark")
     assert exits.CONFIGURATION == stark.exit_code
     assert "tmeout" in stark.stderr
+
+
+def test_a_live_process_shows_its_settings(
+    live: Callable[..., Path], run: Callable[..., Result]
+) -> None:
+    """What all say stands once; where they differ one stands below the other, with its number."""
+    said = {"api_key": {"env": "KEY"}, "max_retries": 1, "organization": "planted-org"}
+    here = {"tenants": {"acme": said}}
+    directory = live(here, {"tenants": {"acme": {**said, "max_retries": 2}}})
+    shown = run("show", "acme", "--said", "--attach", str(directory))
+    first, _, name, heads, *rows = shown.stdout.splitlines()
+    pid = str(os.getpid())
+
+    assert (f"live: pid 7, {pid}", "acme") == (first, name)
+    assert ["pid", "setting", "value", "origin"] == heads.split()
+    assert [["all", "api_key"], ["7", "max_retries"], [pid, "max_retries"]] == [
+        row.split()[:2] for row in rows[:3]
+    ]
+    as_json = json.loads(run("show", "acme", "--json", "--attach", str(directory)).stdout)
+    retries = [each for each in as_json[""] if each["setting"] == "max_retries"]
+    assert [("2", [7]), ("1", [os.getpid()])] == [(each["value"], each["pids"]) for each in retries]
+
+
+def test_a_live_process_that_knows_no_such_tenant(
+    live: Callable[..., Path], run: Callable[..., Result]
+) -> None:
+    """Is told of beside what the others show, and with the exit code of an unknown name."""
+    key = {"api_key": {"env": "KEY"}}
+    directory = live(
+        {"tenants": {"acme": {**key, "endpoints": {"eu": {}}}}}, {"tenants": {"x": key}}
+    )
+    done = run("show", "acme", "--endpoint", "eu", "--attach", str(directory))
+
+    assert exits.USAGE == done.exit_code
+    assert "pid 7: unknown tenant 'acme'" in done.stderr
+    assert "acme, endpoint eu" in done.stdout.splitlines()

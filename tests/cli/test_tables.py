@@ -54,3 +54,14 @@ def test_brackets_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     Table(("a",), [("[red]x[/red]",)], [""], frozenset()).show(width=40, colored=True)
 
     assert "[red]x[/red]" in capsys.readouterr().out
+
+
+def test_stacked_where_it_is_narrow(capsys: pytest.CaptureFixture[str]) -> None:
+    """What does not fit into a narrow terminal has a line for each cell; what fits is drawn."""
+    WIDE.show(width=40, colored=True)
+    empty, first, ms, address, *_ = capsys.readouterr().out.splitlines()
+
+    assert ["tenant   acme", "ms       7", ""] == [first, ms, empty]
+    assert address.startswith("address  https://contoso")
+    Table(("tenant",), [("acme",)], [""], frozenset()).show(width=40, colored=True)
+    assert "───" in capsys.readouterr().out

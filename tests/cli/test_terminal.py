@@ -53,9 +53,10 @@ def test_colours_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_pipe_gets_no_colours(capsys: pytest.CaptureFixture[str]) -> None:
     """What is styled is plain where nobody looks."""
-    Terminal().line(Terminal().styled("red", fg="red"))
+    Terminal().line("red", fg="red")
+    Terminal().prose("red", "", fg="red")
 
-    assert "red\n" == capsys.readouterr().out
+    assert "red\nred\n" == capsys.readouterr().out
 
 
 def test_prose_is_folded_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,3 +87,35 @@ def test_the_width_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_numbers_in_words() -> None:
     """None is no number, and one is no plural."""
     assert ["no problems", "1 problem", "2 problems"] == [counted(n, "problem") for n in range(3)]
+
+
+def test_nothing_is_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    """What would move a cursor, colour a screen or turn a line around is spelled out."""
+    planted = "a\x1b[2Jb\rc\u202ed é"
+    spelled = r"a\x1b[2Jb\rc\u202ed é"
+    Terminal().line(planted)
+    Terminal().prose(planted, planted)
+    Terminal().table(("heads",), [(f"{planted}\n",)])
+    Terminal().note(planted)
+    Terminal().warn(f"{planted}\n  next")
+    shown = capsys.readouterr()
+
+    assert [spelled, spelled * 2, "heads", rf"{spelled}\n"] == shown.out.splitlines()
+    assert [spelled, f"tenantry: {spelled}", "  next"] == shown.err.splitlines()
+
+
+def test_asides_are_folded_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Line by line, and no word is cut in two; each goes on below its own beginning."""
+    shown = Tty()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("COLUMNS", "40")
+    Terminal().warn(
+        "one that is longer than a line of it is\n    and what belongs to it, as long as that"
+    )
+
+    assert [
+        "tenantry: one that is longer than a line",
+        "    of it is",
+        "    and what belongs to it, as long as",
+        "        that",
+    ] == shown.getvalue().splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -59,10 +60,17 @@ def test_the_answers_of_all_are_returned(directory: Path) -> None:
         process(socket_of(directory, 2), b'{"error": "X", "message": "no"}\n'),
         process(socket_of(directory, 3), b"hello\n"),
         process(socket_of(directory, 4), b""),
+        process(socket_of(directory, 5), b'{"pid": 5}\n'),
+        process(socket_of(directory, 6), b'{"answer": ["acme"]'),
     ):
         found = ask_all(directory, {"verb": "tenants"})
     assert ({1: ["acme"]}, {2: ("X", "no")}, ()) == (found.given, found.refused, found.dead)
-    assert {3: "that is not a line of JSON", 4: "it ended in the middle of a line"} == found.silent
+    assert {
+        3: "that is not a line of JSON",
+        4: "it ended in the middle of a line",
+        5: "that is no answer",
+        6: "it ended in the middle of a line",
+    } == found.silent
 
 
 def test_the_sockets_of_the_dead_are_removed(directory: Path) -> None:
@@ -81,3 +89,16 @@ def test_nobody_is_asked_in_a_directory_of_others(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(ConfigError, match="lets others in"):
         ask_all(tmp_path, {"verb": "tenants"})
+
+
+def test_nothing_is_sent_to_somebody_else(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of another user is not asked: a request may have a key in it."""
+    monkeypatch.setattr("tenantry.control.asking.peer_of", lambda _: os.geteuid() + 1)
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(str(socket_of(directory, 1)))
+        stranger.listen()
+        found = ask_all(directory, {"verb": "fingerprint", "value": "sk-planted"})
+        connection, _ = stranger.accept()
+        with connection:
+            assert b"" == connection.recv(9)
+    assert {1: "it runs as somebody else"} == found.silent

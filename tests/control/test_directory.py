@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def test_it_is_made_for_its_user_alone(tmp_path: Path) -> None:
 def test_one_that_lets_others_in_is_refused(tmp_path: Path, mode: int) -> None:
     """Whatever others may do there, and the error says what to do about it."""
     tmp_path.chmod(mode)
-    with pytest.raises(ConfigError, match=f"lets others in\n    chmod 700 {tmp_path}"):
+    with pytest.raises(ConfigError, match="lets others in\n    name one that is for sockets alone"):
         owned(tmp_path)
 
 
@@ -43,7 +44,7 @@ def test_somebody_elses_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Its owner could put any socket there."""
     directory = owned(tmp_path / "control")
     monkeypatch.setattr(os, "geteuid", lambda: directory.stat().st_uid + 1)
-    with pytest.raises(ConfigError, match="belongs to somebody else"):
+    with pytest.raises(ConfigError, match=r"belongs to somebody else\n    name one .* sudo -u '#"):
         owned(directory)
 
 
@@ -65,10 +66,31 @@ def test_one_that_is_too_long_is_refused(tmp_path: Path) -> None:
 
 
 def test_sockets_are_found_by_process(tmp_path: Path) -> None:
-    """Other files are passed over."""
-    for name in ("41.sock", "7.sock", "me.sock", "41.txt"):
+    """Other files are passed over, and what is no number that a process could have."""
+    for name in ("41.sock", "7.sock", "me.sock", "41.txt", "0.sock", f"{10**20}.sock", "٣.sock"):
         (tmp_path / name).write_text("")
     assert {7: socket_of(tmp_path, 7), 41: socket_of(tmp_path, 41)} == sockets(tmp_path)
+
+
+def test_one_that_cannot_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what to do about it."""
+    monkeypatch.setattr(type(tmp_path), "iterdir", refused)
+    with pytest.raises(ConfigError, match="cannot be read: Permission denied\n    check its mode"):
+        sockets(tmp_path)
+
+
+def test_what_cannot_be_removed_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be written nobody says that it was removed."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait(60)
+    monkeypatch.setattr(type(tmp_path), "unlink", refused)
+    assert not remove_if_dead(process.pid, socket_of(tmp_path, process.pid))
+
+
+def refused(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:

@@ -6,27 +6,43 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from tenantry.catalog import CatalogChange
-from tenantry.control.verbs import RequestError, answer, plain
-from tenantry.errors import Problem, Site
+from tenantry.control.verbs import PAGE, RequestError, answer, plain
+from tenantry.errors import Problem, Site, UnknownTenantError
 from tenantry.freshness import Freshness
 from tenantry.secret import Secret
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class Registry:
-    """Notes what it is asked to do."""
+    """Notes what it is asked to do; `wonka` goes while it is asked."""
 
-    tenants = ("globex", "acme")
+    catalog: ClassVar[Any] = {"acme": SimpleNamespace(endpoints={"eu": None})}
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] = ("globex", "acme", "wonka")) -> None:
+        self.names = names
         self.done: list[tuple[Any, ...]] = []
 
+    def loaded_names(self) -> Sequence[str]:
+        return self.names
+
+    def names_in_use(self) -> list[str]:
+        return ["acme", "wonka"]
+
     def status(self, tenant: str) -> Any:
+        if tenant == "wonka":
+            raise UnknownTenantError(tenant)
         return {"name": tenant}
+
+    def explain(self, tenant: str, *, endpoint: str | None = None) -> Any:
+        return (tenant, endpoint)
 
     def refresh(self, tenant: str, *, drop_previous: bool = False) -> None:
         self.done.append(("refresh", tenant, drop_previous))
@@ -48,8 +64,14 @@ class Registry:
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        ({"verb": "tenants"}, ["acme", "globex"]),
-        ({"verb": "status"}, [{"name": "acme"}, {"name": "globex"}]),
+        ({"verb": "tenants"}, ["acme", "globex", "wonka"]),
+        ({"verb": "tenants", "after": "acme"}, ["globex", "wonka"]),
+        ({"verb": "list"}, [{"name": "acme"}, {"name": "globex"}]),
+        ({"verb": "list", "after": "acme"}, [{"name": "globex"}]),
+        ({"verb": "explain", "tenant": "acme"}, {"": ["acme", None], "eu": ["acme", "eu"]}),
+        ({"verb": "explain", "tenant": "acme", "endpoint": "eu"}, {"eu": ["acme", "eu"]}),
+        ({"verb": "status"}, [{"name": "acme"}]),
+        ({"verb": "status", "after": "acme"}, []),
         ({"verb": "status", "tenant": "acme"}, [{"name": "acme"}]),
         ({"verb": "unpin", "tenant": "acme"}, True),
         ({"verb": "plan"}, {"added": ["acme"], "changed": [], "removed": [], "rejected": {}}),
@@ -58,6 +80,17 @@ class Registry:
 def test_a_verb_has_its_answer(request_: dict[str, Any], expected: object) -> None:
     """As plain data."""
     assert expected == answer(Registry(), request_)
+
+
+def test_an_answer_has_a_page_at_most() -> None:
+    """However many there are; the next one begins after its last name."""
+    registry = Registry([f"t{number:04}" for number in range(PAGE + 3)])
+    first = answer(registry, {"verb": "tenants"})
+    assert (PAGE, ["t0500", "t0501", "t0502"]) == (
+        len(first),
+        answer(registry, {"verb": "tenants", "after": first[-1]}),
+    )
+    assert PAGE == len(answer(registry, {"verb": "list"}))
 
 
 def test_a_key_is_told_by_its_fingerprint() -> None:
@@ -82,7 +115,7 @@ def test_a_verb_does_what_it_says() -> None:
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        ({}, "the verbs are status, tenants, refresh"),
+        ({}, "the verbs are status, tenants, list, explain, refresh"),
         ({"verb": ["status"]}, "the verbs are"),
         ({"verb": "refresh"}, "refresh needs tenant"),
         ({"verb": "pin", "tenant": "acme"}, "pin needs seconds, version"),

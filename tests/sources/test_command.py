@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -105,6 +106,37 @@ def test_a_program_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) 
     error = refused(code, timeout="3s")
     assert "took longer than 3 s" in str(error)
     assert ended(int(file.read_text()))
+
+
+def test_what_a_program_leaves_behind_is_ended_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the program is reaped: until then nobody else can have its number."""
+    file, killed, states = tmp_path / "child", os.killpg, list[str]()
+
+    def killpg(group: int, signum: int) -> None:
+        states.append(Path(f"/proc/{group}/stat").read_text().rpartition(")")[2].split()[0])
+        killed(group, signum)
+
+    monkeypatch.setattr(os, "killpg", killpg)
+    code = (
+        "import subprocess, sys;"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
+        " stdout=subprocess.DEVNULL);"
+        f"open({str(file)!r}, 'w').write(str(child.pid)); print('key-1')"
+    )
+    assert "key-1" == python(code).secret(None, "api_key").reveal()
+    assert ["Z"] == states
+    assert ended(int(file.read_text()))
+
+
+def test_a_program_that_somebody_else_reaps_has_its_say() -> None:
+    """Where a process ignores SIGCHLD nobody can wait for its children."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert "key-1" == python("print('key-1')").secret(None, "api_key").reveal()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def ended(pid: int) -> bool:

@@ -34,7 +34,7 @@ def command() -> None:
     """Look after the tenants that a database keeps, as `catalog` in the configuration names it."""
 
 
-@command.command("init")
+@command.command("init", short_help="create the tables, or bring them to this version")
 @click.pass_obj
 def init(terminal: Terminal) -> None:
     """Create the tables, or bring them to this version; harms nothing that is there."""
@@ -43,7 +43,7 @@ def init(terminal: Terminal) -> None:
     _tell(terminal, f"tables of version {version} are there", {"version": version})
 
 
-@command.command("import")
+@command.command("import", short_help="put the tenants of files into the database")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--replace", is_flag=True, help="Remove the tenants that PATHS do not name.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
@@ -75,7 +75,7 @@ def import_(
     _show(terminal, change, dry_run=dry_run)
 
 
-@command.command("export")
+@command.command("export", short_help="write all tenants as a YAML file")
 @click.option(
     "--output",
     type=click.File("w", encoding="utf-8", lazy=False, atomic=True),
@@ -97,7 +97,7 @@ def export(terminal: Terminal, output: TextIO) -> None:
                 step(1)
 
 
-@command.command("put")
+@command.command("put", short_help="add a tenant, or give one other settings")
 @click.argument("name")
 @click.option(
     "--file", type=click.File(encoding="utf-8"), default="-", help="The YAML; else standard input."
@@ -116,7 +116,7 @@ def put(terminal: Terminal, name: str, file: TextIO, who: str) -> None:
     _tell(terminal, f"{name} is put, revision {revision}", {"tenant": name, "revision": revision})
 
 
-@command.command("remove")
+@command.command("remove", short_help="take a tenant away")
 @click.argument("name")
 @who_option
 @click.pass_obj
@@ -133,7 +133,7 @@ def remove(terminal: Terminal, name: str, who: str) -> None:
     _tell(terminal, text, {"tenant": name, "revision": revision})
 
 
-@command.command("history")
+@command.command("history", short_help="show who changed whom and when")
 @click.argument("name", required=False)
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many.")
 @click.pass_obj

@@ -78,14 +78,24 @@ class LateCommands(click.Group):
             click.echo("tenantry: interrupted", err=True)
             sys.exit(exits.INTERRUPTED)
         except TenantryError as error:
-            click.echo(f"tenantry: {error}", err=True)
+            ctx.obj.warn(str(error))
+            if _is_newcomers(error):
+                ctx.obj.note("next: tenantry init")
             sys.exit(code_of(error))
+
+
+def _is_newcomers(error: TenantryError) -> bool:
+    """Whether there was no configuration at all: no file, and no variable that is wrong."""
+    return isinstance(error, ConfigError) and [
+        (problem.path, problem.site) for problem in error.problems
+    ] == [("tenants", None)]
 
 
 def _take(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     """Keep a shared option where the command finds it: it may stand before its name or after."""
     if value:
-        ctx.obj = replace(ctx.obj, **{param.name: value})
+        # The root words errors, whatever stands after a command's name.
+        ctx.obj = ctx.find_root().obj = replace(ctx.obj, **{param.name: value})
 
 
 def _shared_options() -> list[click.Option]:

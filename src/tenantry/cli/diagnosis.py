@@ -160,16 +160,16 @@ def _sources(read: Fresh) -> Iterator[Finding]:
         if error is None:
             yield Finding("ok", f"source {name}", "reachable, and logged in")
         else:
-            yield Finding("FAIL", f"source {name}", *_fault(error))
+            yield Finding("FAIL", f"source {name}", *_fault(name, error))
     for name in read.configuration.sources:
         if name not in ready:
             yield Finding("warn", f"source {name}", "declared, and no tenant uses it")
 
 
-def _fault(error: TenantryError) -> tuple[str, str]:
+def _fault(source: str, error: TenantryError) -> tuple[str, str]:
     cause = error.__cause__
     if isinstance(cause, SourceError):
-        return cause.reason, cause.hint or "look at its own log"
+        return cause.reason, cause.hint or f"look at `sources.{source}`, and at its own log"
     return str(error), "tenantry ping"
 
 

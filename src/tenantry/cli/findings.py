@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tenantry.errors import ConfigError, Problem, Site
 from tenantry.loading.allow import site_at
-from tenantry.loading.environment import expander
-from tenantry.loading.files import Reader
 from tenantry.loading.values import Sited
 
 if TYPE_CHECKING:
@@ -57,7 +54,7 @@ def findings(opening: Opening, *, strict: bool) -> Findings:
     problems = [problem for found in quarantined.values() for problem in found]
     warnings = list(_literals(configuration))
     if strict:
-        warnings += _open_ends(_allow(opening, contents), configuration)
+        warnings += _open_ends(configuration)
     tenants = len(configuration.tenants.keys() | quarantined.keys())
     in_engine = configuration.engine is not None
     return Findings(tuple(problems), tuple(warnings), None if in_engine else tenants)
@@ -101,33 +98,22 @@ def _is_literal(reference: SecretReference) -> bool:
 _BESIDE = re.compile(r"\{tenant\}[^/]*\*|\*[^/]*\{tenant\}")
 
 
-def _allow(opening: Opening, contents: Contents | None) -> Sited:
-    """Return what stands under `allow`, with its places; reads nothing else of it."""
-    ignored: list[Problem] = []
-    if contents is None:
-        said = opening.config.get("allow", {}) if isinstance(opening.config, Mapping) else {}
-        return Sited() if not isinstance(said, Sited) else said
-    document = Reader(ignored, expander(opening.environ, ignored)).read(contents)
-    allow = document.get("allow")
-    return allow if isinstance(allow, Sited) else Sited()
-
-
-def _open_ends(allow: Sited, configuration: Configuration) -> Iterator[Problem]:
+def _open_ends(configuration: Configuration) -> Iterator[Problem]:
     """Find where one tenant's lines could name what is another's."""
-    secrets = allow.get("secrets")
-    patterns = secrets if isinstance(secrets, Sited) else Sited(allow.site)
+    secrets = configuration.allow.get("secrets")
+    patterns = secrets if isinstance(secrets, Sited) else Sited(configuration.allow.site)
     if configuration.engine is None:  # to rows of an engine nothing is open that is not said
-        yield from _unsaid(allow, patterns, configuration)
+        yield from _unsaid(patterns, configuration)
     shared = _shared(configuration)
     for source in patterns:
         if source not in shared:
             yield from _wide(patterns[source], f"allow.secrets.{source}", patterns.sites[source])
 
 
-def _unsaid(allow: Sited, patterns: Sited, configuration: Configuration) -> Iterator[Problem]:
-    if allow.get("origins") is None:
-        hint = "say allow.origins: [https://api.openai.com, ...]"
-        yield Problem("a tenant may send its requests anywhere", "allow", allow.site, hint)
+def _unsaid(patterns: Sited, configuration: Configuration) -> Iterator[Problem]:
+    if configuration.allow.get("origins") is None:
+        site, hint = configuration.allow.site, "say allow.origins: [https://api.openai.com, ...]"
+        yield Problem("a tenant may send its requests anywhere", "allow", site, hint)
     for source in sorted(_sources_used(configuration) - patterns.keys()):
         message, hint = f"a tenant may name any secret of {source}", f"say {source}: [...] there"
         yield Problem(message, "allow.secrets", patterns.site, hint)

@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from tenantry.cli.states import DISABLED, QUARANTINED, SERVED
 from tenantry.errors import TenantQuarantinedError
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from tenantry.opening import Opening
     from tenantry.registry import ClientRegistry
     from tenantry.settings import TenantSettings
-
-SERVED = "served"
-DISABLED = "disabled"
-QUARANTINED = "quarantined"
 
 
 class Fresh:

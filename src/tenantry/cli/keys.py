@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tenantry.control import Answers
 
 COLUMNS = ("tenant", "setting", "source", "version", "fingerprint", "state", "age", "next")
-STYLES = {"fresh": "", "stale": "yellow", "expired": "red"}
+UNUSED = "unused"
+PINNED = "pinned"
+STYLES = {"fresh": "", "stale": "yellow", "expired": "red", UNUSED: "dim", PINNED: "yellow"}
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60))
 
 
@@ -42,37 +44,42 @@ def command() -> None:
     """
 
 
-@command.command("status")
+@command.command("status", short_help="show which secrets serve")
 @click.argument("tenants", nargs=-1, metavar="[TENANT]...", shell_complete=names)
 @attach.option
 @click.pass_obj
-def status(terminal: Terminal, tenants: tuple[str, ...], attach: Path | None) -> None:
+def status(terminal: Terminal, tenants: tuple[str, ...], directory: Path | None) -> None:
     """Show the version, the fingerprint and the age of each secret of each TENANT.
 
-    Without --attach this process fetches them itself, and shows what it got. Ends with 4 where a
-    tenant has no usable secret.
+    With --attach it shows those that live processes hold, unless TENANTs are named of all for whom
+    they wanted one; else this process fetches them itself, and shows what it got. Ends with 4 where
+    a tenant has no usable secret.
     """
-    found = _fetched(terminal, tenants) if attach is None else _asked(terminal, attach, tenants)
+    found = (
+        _fetched(terminal, tenants) if directory is None else _asked(terminal, directory, tenants)
+    )
     rows = [row for pid, statuses in found.items() for row in _rows(pid, statuses)]
     if terminal.as_json:
         terminal.data(rows)
     else:
         terminal.standing([pid for pid in found if pid])
         _show(terminal, rows)
-    sys.exit(exits.UPSTREAM if any(row["freshness"] == "expired" for row in rows) else exits.OK)
+    sys.exit(exits.UPSTREAM if any(_state(row) == "expired" for row in rows) else exits.OK)
 
 
-@command.command("refresh")
+@command.command("refresh", short_help="fetch secrets now")
 @click.argument("tenant", shell_complete=names)
 @click.option("--drop-previous", is_flag=True, help="Let no older value serve again: it leaked.")
 @attach.option
 @click.pass_obj
-def refresh(terminal: Terminal, tenant: str, *, drop_previous: bool, attach: Path | None) -> None:
+def refresh(
+    terminal: Terminal, tenant: str, *, drop_previous: bool, directory: Path | None
+) -> None:
     """Have live processes fetch the TENANT's secrets now."""
-    _act(terminal, attach, "refresh", "refreshed", tenant=tenant, drop_previous=drop_previous)
+    _act(terminal, directory, "refresh", "refreshed", tenant=tenant, drop_previous=drop_previous)
 
 
-@command.command("pin")
+@command.command("pin", short_help="let one version serve for a while")
 @click.argument("tenant", shell_complete=names)
 @click.option("--version", required=True, help="The version, as its source calls it.")
 @click.option(
@@ -86,29 +93,29 @@ def refresh(terminal: Terminal, tenant: str, *, drop_previous: bool, attach: Pat
 @click.option("--setting", default="", help="Which of its credentials; `api_key` unless said.")
 @attach.option
 @click.pass_obj
-def pin(terminal: Terminal, /, tenant: str, attach: Path | None, **said: Any) -> None:
+def pin(terminal: Terminal, /, tenant: str, directory: Path | None, **said: Any) -> None:
     """Let one version of the TENANT's secret serve for a while, in live processes.
 
     The pin is held in their memory and ends by itself; a restart ends it, too. Tenants that share
     the secret are served it, too.
     """
-    _act(terminal, attach, "pin", f"pinned to version {said['version']}", tenant=tenant, **said)
+    _act(terminal, directory, "pin", f"pinned to version {said['version']}", tenant=tenant, **said)
 
 
-@command.command("unpin")
+@command.command("unpin", short_help="let the newest version serve again")
 @click.argument("tenant", shell_complete=names)
 @attach.option
 @click.pass_obj
-def unpin(terminal: Terminal, tenant: str, attach: Path | None) -> None:
+def unpin(terminal: Terminal, tenant: str, directory: Path | None) -> None:
     """Let the newest version of the TENANT's secrets serve again, in live processes."""
-    _act(terminal, attach, "unpin", "not pinned any more", tenant=tenant)
+    _act(terminal, directory, "unpin", "not pinned any more", tenant=tenant)
 
 
-@command.command("fingerprint")
+@command.command("fingerprint", short_help="print the fingerprint of a key")
 @click.argument("key", metavar="-", type=click.Choice(["-"]))
 @attach.option
 @click.pass_obj
-def fingerprint(terminal: Terminal, key: str, attach: Path | None) -> None:
+def fingerprint(terminal: Terminal, key: str, directory: Path | None) -> None:
     """Read a key on standard input, and print the fingerprint that `status` would show for it.
 
     Fingerprints compare under one key only: the one that `registry.fingerprint_key` names, else
@@ -116,10 +123,10 @@ def fingerprint(terminal: Terminal, key: str, attach: Path | None) -> None:
     """
     del key  # an argument would be seen by whoever lists processes
     value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
-    if attach is None:
+    if directory is None:
         terminal.line(_own_fingerprint(terminal, value))
         return
-    _report(terminal, _ask(terminal, attach, "fingerprint", value=value), str)
+    _report(terminal, attach.ask(terminal, directory, "fingerprint", value=value), str)
 
 
 # -- what is known --------------------------------------------------------------------------------
@@ -127,15 +134,12 @@ def fingerprint(terminal: Terminal, key: str, attach: Path | None) -> None:
 
 def _asked(terminal: Terminal, directory: Path, tenants: Iterable[str]) -> dict[int, list[Any]]:
     """Return the statuses that live processes tell, by process."""
-    found: dict[int, list[Any]] = {}
-    for name in list(tenants) or [""]:
-        answers = _ask(terminal, directory, "status", tenant=name)
+    found: dict[int, list[Any]] = {} if tenants else attach.ask_pages(terminal, directory, "status")
+    for name in tenants:
+        answers = attach.ask(terminal, directory, "status", tenant=name)
+        attach.refuse(terminal, answers)
         for pid, statuses in answers.given.items():
             found.setdefault(pid, []).extend(statuses)
-        for pid, (_, message) in answers.refused.items():
-            terminal.warn(f"pid {pid}: {message}")
-        if not answers.given:
-            sys.exit(_code(answers))
     return found
 
 
@@ -159,26 +163,49 @@ def _rows(pid: int, statuses: Iterable[Mapping[str, Any]]) -> Iterator[dict[str,
 
 def _show(terminal: Terminal, rows: list[dict[str, Any]]) -> None:
     live = any(row["pid"] for row in rows)
-    columns = (*(("pid",) if live else ()), *COLUMNS, "last error")
+    if not rows:
+        terminal.line("no secret was wanted yet")
+        return
+    columns = (*(("pid",) if live else ()), *COLUMNS)
     cells = [((str(row["pid"]),) if live else ()) + _cells(row) for row in rows]
-    styles = ["yellow" if row["pinned_for"] else STYLES[row["freshness"]] for row in rows]
+    styles = [STYLES[_state(row)] for row in rows]
     terminal.table(columns, cells, styles=styles, right=("pid", "age", "next"))
+    _show_errors(terminal, rows)
+
+
+def _show_errors(terminal: Terminal, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print why fetching failed; what several processes say is said once."""
+    said: dict[int, list[tuple[str, str]]] = {}
+    for row in rows:
+        told = said.setdefault(row["pid"] or 0, [])
+        if row["last_error"]:
+            told.append((f"{row['tenant']} {row['setting']}: ", row["last_error"]))
+    found = attach.united(said)
+    for whose, (head, error) in zip(attach.of_whom(found, said), found, strict=True):
+        terminal.prose("".join(f"pid {pids}, " for pids in whose) + head, error)
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    pinned = row["pinned_for"]
+    next_ = row["next_refresh"] if row["pinned_for"] is None else row["pinned_for"]
     words = (
         row["tenant"],
         row["setting"],
         row["source"],
         row["version"],
         row["fingerprint"],
-        row["freshness"] if pinned is None else f"pinned for {_span(pinned)}",
+        _state(row),
         _span(row["age"]),
-        _span(row["next_refresh"]),
-        row["last_error"],
+        _span(next_),
     )
     return tuple(word or "-" for word in words)
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    """Return how a secret stands; that nobody wanted it yet is no fault."""
+    if row["pinned_for"] is not None:
+        return PINNED
+    wanted = row["age"] is not None or row["last_error"]
+    return str(row["freshness"]) if wanted else UNUSED
 
 
 def _span(seconds: float | None) -> str:
@@ -216,12 +243,8 @@ def _own_fingerprint(terminal: Terminal, value: str) -> str:
 
 
 def _act(terminal: Terminal, directory: Path | None, verb: str, done: str, **said: Any) -> None:
-    answers = _ask(terminal, attach.needed(directory, verb), verb, **said)
+    answers = attach.ask(terminal, attach.needed(directory, verb), verb, **said)
     _report(terminal, answers, lambda _: done)
-
-
-def _ask(terminal: Terminal, directory: Path, verb: str, **said: Any) -> Answers:
-    return attach.ask(terminal, directory, verb, **said)
 
 
 def _report(terminal: Terminal, answers: Answers, worded: Callable[[Any], str]) -> None:
@@ -238,10 +261,4 @@ def _report(terminal: Terminal, answers: Answers, worded: Callable[[Any], str]) 
         rows = [(str(pid), results.get(pid) or refused[pid]) for pid in pids]
         styles = ["red" if pid in refused else "" for pid in pids]
         terminal.table(("pid", "result"), rows, styles=styles, right=("pid",))
-    sys.exit(_code(answers))
-
-
-def _code(answers: Answers) -> int:
-    if {kind for kind, _ in answers.refused.values()} & {"UnknownTenantError", "RequestError"}:
-        return exits.USAGE
-    return exits.UPSTREAM if answers.refused or answers.silent else exits.OK
+    sys.exit(attach.code(answers))

@@ -30,17 +30,17 @@ STYLES = {"add": "green", "change": "yellow", "remove": "red", "reject": "red"}
 )
 @attach.option
 @click.pass_obj
-def command(terminal: Terminal, against: tuple[str, ...], attach: Path | None) -> None:
+def command(terminal: Terminal, against: tuple[str, ...], directory: Path | None) -> None:
     """Show what the configuration would change where another one runs.
 
     With --against it is compared with a configuration in files, with --attach live processes are
     asked what they would change if they read theirs again. Names the tenants that would be added,
     changed, removed, or rejected because their new settings are wrong. Ends with 1 where some are.
     """
-    if bool(against) == (attach is not None):
+    if bool(against) == (directory is not None):
         raise click.UsageError("say what to compare with: either --against CONFIG or --attach DIR")
-    if attach is not None:
-        rows = _live(terminal, attach)
+    if directory is not None:
+        rows = _live(terminal, directory)
     else:
         rows = [Row(None, *row) for row in _compared(terminal, against)]
     show(terminal, rows)

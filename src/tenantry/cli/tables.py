@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GAP = "  "
+NARROW = 60  # columns, in which cells that do not fit would be folded beyond reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,23 @@ class Table:
 
     def show(self, *, width: int | None, colored: bool) -> None:
         """Print it: within `width` columns, or a line for each row where that is None."""
-        if width is None or not self._draw(width, colored=colored):
-            for line in self.lines():
-                click.echo(line)
+        lines = self.lines()
+        if width is not None and width < NARROW and max(map(len, lines)) > width:
+            lines = self.stacked()
+        elif width is not None and self._draw(width, colored=colored):
+            return
+        for line in lines:
+            click.echo(line)
+
+    def stacked(self) -> list[str]:
+        """Return the table with a line for each cell, and an empty one before each row."""
+        head = max(map(len, self.columns))
+        rows = [zip(self.columns, row, strict=True) for row in self.rows]
+        return [
+            line
+            for row in rows
+            for line in ("", *(f"{column:{head}}{GAP}{cell}" for column, cell in row))
+        ]
 
     def lines(self) -> list[str]:
         """Return the table as text, no cell cut or folded: for `grep`, `awk` and logs."""
@@ -49,7 +64,7 @@ class Table:
             from rich.text import Text
         except ModuleNotFoundError:
             return False
-        drawn = Drawn(box=SIMPLE_HEAD, pad_edge=False)
+        drawn = Drawn(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in self.columns:
             drawn.add_column(
                 column, justify="right" if column in self.right else "left", overflow="fold"

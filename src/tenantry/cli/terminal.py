@@ -61,20 +61,19 @@ class Terminal:
 
     def line(self, text: str = "", **style: Any) -> None:
         """Print a line, in colour where colours are wanted."""
-        click.echo(self.styled(text, **style), color=None if self.colored else False)
+        self._print(self.styled(visible(text), **style))
 
     def prose(self, head: str, text: str, *, indent: int = 4, **style: Any) -> None:
         """Print sentences after a head that has the style: folded on a terminal only."""
-        whole, lines = f"{head}{' '.join(text.split())}", []
-        if self.drawn:
-            margin = " " * indent
-            lines = textwrap.wrap(
-                whole, self.width, subsequent_indent=margin, break_on_hyphens=False
-            )
-        first, *others = lines or [whole]
-        self.line(self.styled(head, **style) + first.removeprefix(head))
+        head = visible(head)
+        whole = f"{head}{' '.join(visible(text).split())}"
+        first, *others = self._folded(whole, " " * indent) if self.drawn else [whole]
+        self._print(self.styled(head, **style) + first.removeprefix(head))
         for line in others:
-            self.line(line)
+            self._print(line)
+
+    def _print(self, styled: str) -> None:
+        click.echo(styled, color=None if self.colored else False)
 
     def styled(self, text: str, **style: Any) -> str:
         """Return text as it is shown: in colour where colours are wanted."""
@@ -98,7 +97,8 @@ class Terminal:
         """
         from tenantry.cli.tables import Table
 
-        table = Table(tuple(columns), rows, styles or [""] * len(rows), frozenset(right))
+        cells = [[visible(cell).replace("\n", "\\n") for cell in row] for row in rows]
+        table = Table(tuple(columns), cells, styles or [""] * len(rows), frozenset(right))
         table.show(width=self.width if self.drawn else None, colored=self.colored)
 
     # -- asides -----------------------------------------------------------------------------------
@@ -106,11 +106,23 @@ class Terminal:
     def note(self, text: str) -> None:
         """Tell somebody something that is no data; nothing with `--quiet`."""
         if not self.quiet:
-            click.echo(text, err=True)
+            self._tell(text)
 
     def warn(self, text: str) -> None:
         """Tell somebody of trouble, `--quiet` or not."""
-        click.echo(f"tenantry: {text}", err=True)
+        self._tell(f"tenantry: {text}")
+
+    def _tell(self, text: str) -> None:
+        """Print lines on standard error: folded on a terminal, each with a margin of its own."""
+        for line in visible(text).split("\n"):
+            margin = " " * (len(line) - len(line.lstrip()) + 4)
+            lines = self._folded(line, margin) if sys.stderr.isatty() else [line]
+            click.echo("\n".join(lines), err=True)
+
+    def _folded(self, line: str, margin: str) -> list[str]:
+        return textwrap.wrap(
+            line, self.width, subsequent_indent=margin, break_on_hyphens=False
+        ) or [line]
 
     def standing(self, pids: Collection[int] = ()) -> None:
         """Print whose state a table shows: that of live processes, or of nobody's but this one."""
@@ -120,6 +132,19 @@ class Terminal:
 def standing(pids: Collection[int] = ()) -> str:
     """Say whose state is shown."""
     return f"live: pid {', '.join(map(str, sorted(pids)))}" if pids else FRESH
+
+
+def visible(text: str) -> str:
+    """Return text with what a terminal would obey instead of showing it spelled out.
+
+    Names and values come from whoever wrote the configuration.
+    """
+    return text if text.isprintable() else "".join(map(_spelled, text))
+
+
+def _spelled(character: str) -> str:
+    shown = character.isprintable() or character == "\n"
+    return character if shown else character.encode("unicode_escape").decode()
 
 
 def counted(number: int, what: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tenantry.control.directory import checked, remove_if_dead, sockets
 from tenantry.control.lines import ANSWER_LIMIT, LineError, received, sent
+from tenantry.control.peers import peer_of, trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,5 +78,8 @@ def _asked(path: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(CONNECT_SECONDS)
         connection.connect(str(path))
+        if not trusted(peer_of(connection)):
+            return {"silent": "it runs as somebody else"}
         sent(connection, dict(request))
-        return received(connection, limit=ANSWER_LIMIT, seconds=ANSWER_SECONDS)
+        reply = received(connection, limit=ANSWER_LIMIT, seconds=ANSWER_SECONDS)
+    return reply if {"answer", "error"} & reply.keys() else {"silent": "that is no answer"}

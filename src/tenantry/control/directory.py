@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 PATH_LIMIT = 100  # bytes; the least of what systems take as the name of a socket is 104
 _PRIVATE = 0o700
 _SUFFIX = ".sock"
+_PID = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def owned(directory: Path) -> Path:
@@ -45,9 +47,11 @@ def checked(directory: Path) -> Path:
     if not stat.S_ISDIR(found.st_mode):
         raise unfit(directory, "is not a directory", "name a directory itself, and no link to it")
     if found.st_uid != os.geteuid():
-        raise unfit(directory, "belongs to somebody else", "name one that this user owns")
+        hint = f"name one that this user owns, or run this as its owner: sudo -u '#{found.st_uid}'"
+        raise unfit(directory, "belongs to somebody else", hint)
     if stat.S_IMODE(found.st_mode) & 0o077:
-        raise unfit(directory, "lets others in", f"chmod 700 {directory}")
+        hint = "name one that is for sockets alone, with mode 0700"
+        raise unfit(directory, "lets others in", hint)
     if len(os.fsencode(socket_of(directory, 2**22))) > PATH_LIMIT:
         raise unfit(directory, "is too long for the name of a socket", "name a shorter one")
     return directory
@@ -59,21 +63,35 @@ def socket_of(directory: Path, pid: int) -> Path:
 
 
 def sockets(directory: Path) -> dict[int, Path]:
-    """Return the sockets that stand in a directory by process, those of dead ones too."""
-    found = (path for path in directory.iterdir() if path.suffix == _SUFFIX)
-    return {int(path.stem): path for path in sorted(found) if path.stem.isdecimal()}
+    """Return the sockets that stand in a directory by process, those of dead ones too.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        found = sorted(path for path in directory.iterdir() if path.suffix == _SUFFIX)
+    except OSError as error:
+        raise unfit(directory, f"cannot be read: {error.strerror}", "check its mode") from None
+    return {int(path.stem): path for path in found if _PID.fullmatch(path.stem)}
 
 
 def remove_if_dead(pid: int, socket: Path) -> bool:
-    """Remove the socket of a process that is gone; return whether it is."""
+    """Remove the socket of a process that is gone; return whether it was."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        socket.unlink(missing_ok=True)
-        return True
+        return _removed(socket)
     except OSError:
         pass  # somebody else's: the number was given to another process
     return False
+
+
+def _removed(socket: Path) -> bool:
+    try:
+        socket.unlink(missing_ok=True)
+    except OSError:  # where nothing can be written
+        return False
+    return True
 
 
 def unfit(directory: Path, reason: str, hint: str) -> ConfigError:

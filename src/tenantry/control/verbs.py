@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from enum import Enum
+from heapq import nsmallest
 from typing import Any, Protocol
 
-from tenantry.errors import Problem
+from tenantry.errors import Problem, TenantryError
 from tenantry.secret import Secret
+
+PAGE = 500  # tenants in one answer
 
 
 class Operated(Protocol):
     """A registry, as far as operators ask something of it."""
 
     @property
-    def tenants(self) -> Collection[str]: ...
+    def catalog(self) -> Any: ...
+    def loaded_names(self) -> Collection[str]: ...
+    def names_in_use(self) -> Collection[str]: ...
     def status(self, tenant: str) -> Any: ...
+    def explain(self, tenant: str, *, endpoint: str | None = None) -> Any: ...
     def refresh(self, tenant: str, *, drop_previous: bool = False) -> None: ...
     def pin(self, tenant: str, version: str, *, seconds: float, setting: str = "") -> None: ...
     def unpin(self, tenant: str) -> bool: ...
@@ -45,13 +52,37 @@ def answer(operated: Operated, request: Mapping[str, Any]) -> Any:
     return plain(getattr(operated, verb)(**said) if own is None else own(operated, **said))
 
 
-def _status(operated: Operated, tenant: str = "") -> list[Any]:
-    names = [tenant] if tenant else sorted(operated.tenants)
-    return [operated.status(name) for name in names]
+def _status(operated: Operated, tenant: str = "", after: str = "") -> list[Any]:
+    """Return what is known of one, else of the next page of those for whom a secret was wanted."""
+    if tenant:
+        return [operated.status(tenant)]
+    return list(_statuses(operated, _page(operated.names_in_use(), after)))
 
 
-def _tenants(operated: Operated) -> list[str]:
-    return sorted(operated.tenants)
+def _tenants(operated: Operated, after: str = "") -> list[str]:
+    """Return the next page of all names, or of an engine's of those that are loaded."""
+    return _page(operated.loaded_names(), after)
+
+
+def _list(operated: Operated, after: str = "") -> list[Any]:
+    """Return what is known of each of such a page."""
+    return list(_statuses(operated, _tenants(operated, after)))
+
+
+def _page(names: Iterable[str], after: str) -> list[str]:
+    return nsmallest(PAGE, (name for name in names if name > after))
+
+
+def _statuses(operated: Operated, names: Iterable[str]) -> Iterator[Any]:
+    for name in names:
+        with contextlib.suppress(TenantryError):  # it went meanwhile
+            yield operated.status(name)
+
+
+def _explain(operated: Operated, tenant: str, endpoint: str = "") -> dict[str, Any]:
+    """Return every setting by endpoint; "" is the tenant's own address."""
+    parts = [endpoint] if endpoint else ["", *operated.catalog.get(tenant).endpoints]
+    return {part: operated.explain(tenant, endpoint=part or None) for part in parts}
 
 
 def _fingerprint(_operated: Operated, value: str) -> str:
@@ -62,6 +93,8 @@ def _fingerprint(_operated: Operated, value: str) -> str:
 _OWN: Mapping[str, Callable[..., Any]] = {
     "status": _status,
     "tenants": _tenants,
+    "list": _list,
+    "explain": _explain,
     "fingerprint": _fingerprint,
 }
 
@@ -75,8 +108,10 @@ class _Verb:
 
 
 _VERBS = {
-    "status": _Verb(takes={"tenant": str}),
-    "tenants": _Verb(),
+    "status": _Verb(takes={"tenant": str, "after": str}),
+    "tenants": _Verb(takes={"after": str}),
+    "list": _Verb(takes={"after": str}),
+    "explain": _Verb({"tenant": str}, {"endpoint": str}),
     "refresh": _Verb({"tenant": str}, {"drop_previous": bool}),
     "pin": _Verb({"tenant": str, "version": str, "seconds": float}, {"setting": str}),
     "unpin": _Verb({"tenant": str}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -40,7 +40,8 @@ class Configuration:
 
     `disabled` are those in quarantine that say `enabled: false`, `folded` has the name of each
     tenant by what no two may share, and `rows` reads tenants that come later from elsewhere:
-    from the engine that `catalog` names, if it names one.
+    from the engine that `catalog` names, if it names one. `allow` is what tenants may point at as
+    it was said, with its places.
     """
 
     registry: RegistrySettings
@@ -52,6 +53,7 @@ class Configuration:
     rows: RowReader
     files: tuple[Path, ...] = ()
     catalog: CatalogSettings | None = None
+    allow: Sited = field(default_factory=Sited)
 
     @property
     def engine(self) -> EngineSettings | None:
@@ -116,6 +118,7 @@ class _Loading:
         self._kinds = kinds
         self._problems: list[Problem] = []
         self._catalog: CatalogSettings | None = None
+        self._allow = Sited()
         self._reader = Reader(self._problems, expander(environ, self._problems))
 
     def load(self, config: Config | None, contents: Contents | None) -> Configuration:
@@ -127,6 +130,7 @@ class _Loading:
         settings = self._settings(whole, references)
         sources = read_sources(_layer(whole, "sources"), references, self._problems)
         self._catalog = read_catalog(whole, references, self._problems)
+        self._allow = _layer(whole, "allow")
         stack = Stack(
             _only(whole, "refresh"),
             _layer(whole, "defaults"),
@@ -205,6 +209,7 @@ class _Loading:
             rows,
             files,
             self._catalog,
+            self._allow,
         )
 
     def _no_tenants(self) -> Problem:

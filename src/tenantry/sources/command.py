@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tenantry.sources.base import SourceTools
 
 OUTPUT_LIMIT = 65_536  # bytes
+PAUSE = 0.002  # seconds between two looks at a program that printed all and is about to end
 # The words for an expiry that programs use: RFC 3339, or seconds since 1970.
 _EXPIRY_KEYS = ("expirationTimestamp", "expires_at", "expiration", "Expiration")
 
@@ -83,6 +84,7 @@ class CommandSource:
                 printed = _printed(process, options)
             finally:
                 _end(process)
+        _check_succeeded(process.returncode, options)
         return _document(printed, options)
 
     def close(self) -> None:
@@ -90,10 +92,10 @@ class CommandSource:
 
 
 def _printed(process: subprocess.Popen[bytes], options: CommandReference) -> bytes:
-    """Return what the program prints until it ends.
+    """Return what the program prints until it ends; it is not reaped.
 
     Raises:
-        SourceError: where that takes too long, is too much, or it fails.
+        SourceError: where that takes too long, or is too much.
     """
     assert process.stdout is not None  # noqa: S101  # asked for above
     deadline = time.monotonic() + options.timeout
@@ -107,21 +109,26 @@ def _printed(process: subprocess.Popen[bytes], options: CommandReference) -> byt
                 reason = f"{options} printed more than {OUTPUT_LIMIT} bytes"
                 raise SourceError(reason, failure=Failure.DENIED)
             if not chunk:
-                _succeeded(process, options, deadline)
+                _wait(process, options, deadline)
                 return printed
     raise _late(options)
 
 
-def _succeeded(
-    process: subprocess.Popen[bytes], options: CommandReference, deadline: float
-) -> None:
+def _wait(process: subprocess.Popen[bytes], options: CommandReference, deadline: float) -> None:
+    while not _ended(process):
+        if time.monotonic() > deadline:
+            raise _late(options)
+        time.sleep(PAUSE)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    # Nobody can get the number of a process that was not reaped: `_end` cannot hit a stranger.
+    if not hasattr(os, "waitid"):
+        return process.poll() is not None
     try:
-        status = process.wait(max(0.01, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        raise _late(options) from None
-    if status != 0:
-        reason = f"{options} ended with status {status}"
-        raise SourceError(reason, hint="run it by hand: what it says on standard error is not kept")
+        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # somebody else in this process reaps all children
+        return True
 
 
 def _late(options: CommandReference) -> SourceError:
@@ -129,8 +136,15 @@ def _late(options: CommandReference) -> SourceError:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    """End the program, and all that it started, where they still run."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS on one that ended
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _check_succeeded(status: int, options: CommandReference) -> None:
+    if status != 0:
+        reason = f"{options} ended with status {status}"
+        raise SourceError(reason, hint="run it by hand: what it says on standard error is not kept")
 
 
 def _document(printed: bytes, options: CommandReference) -> Document:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from urllib.parse import unquote
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tenantry.errors import SourceError
 from tenantry.forks import survives_fork
@@ -105,6 +105,13 @@ class VaultReference(ReferenceOptions):
             message = "has a `.` or `..` in it"
             raise invalid(message)
         return value
+
+    @model_validator(mode="after")
+    def _has_versions(self) -> Self:
+        if self.version is not None and self.engine != "kv2":
+            message = "names a version, and engine {engine} has none"
+            raise invalid(message, engine=self.engine, hint="leave `version` out")
+        return self
 
     def __str__(self) -> str:
         return self.path if self.mount is None else f"{self.mount}/{self.path}"
