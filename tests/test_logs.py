@@ -55,7 +55,7 @@ def structlog_lines(level: int = logging.NOTSET, **options: Any) -> list[Any]:
         (events.SecretRejected, "warning secret_rejected"),
         (events.RefreshFailed, "error refresh_failed"),
         (events.CredentialPinned, "warning credential_pinned"),
-        (events.CredentialUnpinned, "info credential_unpinned"),
+        (events.CredentialUnpinned, "warning credential_unpinned"),
         (events.ClientBuilt, "debug client_built"),
         (events.ClientEvicted, "debug client_evicted"),
         (events.RequestReplayed, "debug request_replayed"),

@@ -73,12 +73,21 @@ def test_open_fetches_what_the_configuration_says(
 
 
 def test_what_is_missing_at_open_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A variable that is not set is said once, with the tenant, and stops nobody."""
+    """A variable that is not set is said once, by the event of its fetch, and stops nobody."""
     tenants = {"acme": {"api_key": {"env": "KEY_ACME"}}, "globex": {"api_key": {"env": "NOPE"}}}
     with caplog.at_level(logging.WARNING, "tenantry"), opened(tenants) as registry:
         assert "acme" == registry.client("acme").tenant  # type: ignore[attr-defined]  # ours has one
     [line] = [record.getMessage() for record in caplog.records]
-    assert "tenant 'globex': api_key from env NOPE: variable NOPE is not set" in line
+    assert line.startswith('refresh_failed tenant=globex source=env reason="variable NOPE is not')
+
+
+def test_what_lacks_the_field_at_open_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """No event tells of it, since the fetch succeeded: the registry says whose it is."""
+    tenants = {"acme": {"api_key": {"python": {"call": lambda: dict.fromkeys("ab", "key")}}}}
+    with caplog.at_level(logging.WARNING, "tenantry"), opened(tenants, warm="all"):
+        pass
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line.startswith("tenantry: no credential for tenant 'acme': api_key from python")
 
 
 def test_what_is_missing_at_open_may_stop_it() -> None:

@@ -36,7 +36,6 @@ LEVELS: Final[Mapping[type[Event], int]] = {
     events.ClientEvicted: logging.DEBUG,
     events.RequestReplayed: logging.DEBUG,
     events.RequestAnswered: logging.DEBUG,
-    events.RequestAnswered: logging.DEBUG,
     events.TenantQuarantined: logging.WARNING,
     events.CatalogReloaded: logging.INFO,
     events.ReloadRejected: logging.WARNING,

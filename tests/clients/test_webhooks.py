@@ -34,9 +34,7 @@ def with_locals(error: BaseException) -> str:
     """Return an error as it is written with its frames, and the locals of all but the test's."""
     assert error.__traceback__ is not None
     error.__traceback__ = error.__traceback__.tb_next
-    return "".join(
-        traceback.TracebackException.from_exception(error, capture_locals=True).format()
-    )
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
 
 @pytest.mark.parametrize("headers", [UNSIGNED, UNDATED, {}], ids=["late", "undated", "none"])
@@ -69,9 +67,15 @@ async def test_a_refusal_is_the_sdks_own(acme: Acme) -> None:
 async def test_what_the_caller_was_in_the_middle_of_keeps_its_frames(acme: Acme) -> None:
     """Only what arose within the check loses them."""
     webhooks = await rotated(acme)
-    try:
-        raise KeyError("the caller's")  # noqa: EM101, TRY301  # what it says does not matter
-    except KeyError as error:
-        with pytest.raises(openai.InvalidWebhookSignatureError) as caught:
+
+    def failing() -> None:
+        try:
+            raise KeyError("the caller's")
+        finally:
             webhooks.unwrap("{}", UNDATED)
-        assert (error, True) == (caught.value.__context__, error.__traceback__ is not None)
+
+    with pytest.raises(openai.InvalidWebhookSignatureError) as caught:
+        failing()
+    outer = caught.value.__context__
+    assert isinstance(outer, KeyError)
+    assert outer.__traceback__ is not None

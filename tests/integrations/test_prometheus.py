@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -108,7 +109,8 @@ with ClientRegistry.open({"registry": {"warm": "none"}, "tenants": tenants}) as 
 
 def test_counters_add_up_over_processes(tmp_path: Path) -> None:
     """In prometheus_client's multiprocess mode, which knows no gauges of collectors."""
-    environ = {"KEY": "sk-0123456789", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    multiprocess = {"KEY": "sk-0123456789", "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    environ = {**os.environ, **multiprocess}
     for _ in range(2):
         subprocess.run([sys.executable, "-c", WORKER], env=environ, check=True, timeout=60)
     collectors = CollectorRegistry()

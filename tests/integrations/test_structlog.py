@@ -91,18 +91,15 @@ def test_both_work_in_a_processor_formatter() -> None:
             ],
         )
     )
+    logger = logging.Logger("application")  # noqa: LOG001  # of no tree: others configure that
+    logger.addHandler(handler)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_: logger,
     )
-    logger = logging.getLogger("application")
-    logger.addHandler(handler)
-    try:
-        with use_tenant("acme"):
-            structlog.get_logger("application").warning("a", password="p")
-            logger.warning("Bearer %s", SECRET)
-    finally:
-        logger.removeHandler(handler)
+    with use_tenant("acme"):
+        structlog.get_logger("application").warning("a", password="p")
+        logger.warning("Bearer %s", SECRET)
     first, second = map(json.loads, written.getvalue().splitlines())
     assert ("acme", HIDDEN) == (first["tenant"], first["password"])
     assert ("acme", f"Bearer {HIDDEN}") == (second["tenant"], second["event"])

@@ -73,7 +73,8 @@ def _as_httpx(error: Exception) -> Exception:
     """Return what httpx would have raised; the SDK's transport calls most of it a time-out."""
     cause = error if isinstance(error, aiohttp.ClientError) else error.__cause__
     named = next((ours for theirs, ours in _NAMES if isinstance(cause, theirs)), None)
-    return error if named is None else named(_words(cause))
+    # A new one in any case: the frames of aiohttp hold the headers that it sends.
+    return type(error)(str(error)) if named is None else named(_words(cause))
 
 
 def _words(cause: object) -> str:

@@ -20,6 +20,7 @@ from tenantry.clients.slots import ADMIN_API_KEY, API_KEY, WEBHOOK_SECRET
 from tenantry.clients.webhooks import AsyncSealedWebhooks, SealedWebhooks
 from tenantry.clients.websockets import boundary_of, seals_websockets
 from tenantry.errors import CredentialUnavailableError
+from tenantry.secret import Secret
 
 # What the SDK calls "no key" when it copies an Azure client, and what stands for one here.
 NO_KEY = "<missing API key>"
@@ -39,7 +40,7 @@ class Sealed:
         _client: Any
         _strict_response_validation: bool
         api_key: str
-    _own_webhook_secret: str | None = None
+    _own_webhook_secret: Secret | None = None
 
     def __init__(self, **options: Any) -> None:
         gate = _gate_of(options.get("http_client"))
@@ -85,9 +86,9 @@ class Sealed:
             vars(self)["_ambient_authorizations"] = _NONE
 
     def _held_webhook_secret(self) -> str | None:
-        webhook = self.gate.webhook
-        if self._own_webhook_secret is not None or webhook is None:
-            return self._own_webhook_secret
+        webhook, own = self.gate.webhook, self._own_webhook_secret
+        if own is not None or webhook is None:
+            return None if own is None else own.reveal()
         secret = webhook.peek()
         if secret is None:
             raise in_request(
@@ -101,7 +102,7 @@ class Sealed:
         return secret.reveal()
 
     def _keep_webhook_secret(self, value: str | None) -> None:
-        self._own_webhook_secret = None if value == WEBHOOK_SECRET else value
+        self._own_webhook_secret = None if value in (None, WEBHOOK_SECRET) else Secret(value)
 
     if not TYPE_CHECKING:  # a type checker sees the SDK's own signatures
         webhook_secret = property(
@@ -125,8 +126,9 @@ class Sealed:
                 if options.get(name) not in (None, getattr(self, name, None)):
                     raise self.gate.refusal(f"{name} is not an option: the address is the tenant's")
             # The SDK would read the property to pass it on, while nothing may be held yet.
-            own = self._own_webhook_secret or WEBHOOK_SECRET
-            options["webhook_secret"] = options.get("webhook_secret") or own
+            own = self._own_webhook_secret
+            said = options.get("webhook_secret")
+            options["webhook_secret"] = said or (own.reveal() if own else WEBHOOK_SECRET)
             # Private, and pinned by tests: the SDK's copies forget it.
             strict = {"_strict_response_validation": self._strict_response_validation}
             options["_extra_kwargs"] = {**strict, **options.get("_extra_kwargs", {})}

@@ -2,6 +2,7 @@
 
 provider = TracerProvider()                 # of opentelemetry-sdk
 provider.add_span_processor(TenantSpans())
+registry.on_request(mark_current_span)      # of a handler that says no `use_tenant`
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ class TenantSpans(SpanProcessor):
             span.set_attribute(TENANT, tenant)
 
 
+def mark_current_span(tenant: str) -> None:
+    """Say on the current span whose request it makes, unless it says so; for `on_request`."""
+    span = get_current_span()
+    if not _of(span):
+        span.set_attribute(TENANT, tenant)
+
+
 def _current() -> str:
     try:
         return current_tenant()
@@ -42,6 +50,6 @@ def _current() -> str:
         return ""
 
 
-def _of(parent: object) -> str:
-    attributes = parent.attributes if isinstance(parent, ReadableSpan) else None
+def _of(span: object) -> str:
+    attributes = span.attributes if isinstance(span, ReadableSpan) else None
     return str((attributes or {}).get(TENANT, ""))
