@@ -12,7 +12,7 @@ SPLIT := jiter|rich
 # PIP_ARGS is for whoever needs another index, a proxy or a cache.
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 
-.PHONY: help demo test test-newest test-oldest test-versions stress outage bench bench-full bench-configuration bench-clients bench-command-line bench-injection check format constraints clean
+.PHONY: help demo test test-newest test-oldest test-versions stress outage bench bench-full bench-configuration bench-clients bench-command-line bench-injection bench-catalog simulation check format constraints clean
 
 # Virtual environments are kept, although nobody names them as a goal.
 .SECONDARY:
@@ -88,6 +88,12 @@ bench-command-line: $(VENV)/.installed ## What do commands take beside what they
 
 bench-injection: $(VENV)/.installed ## What does an injected client cost an endpoint?
 	@$(BIN)/python benchmarks/injection.py $(BENCH_ARGS)
+
+bench-catalog: $(VENV)/.installed ## What do a million tenants in PostgreSQL take?
+	@$(BIN)/python -m benchmarks.catalog $(BENCH_ARGS)
+
+simulation: $(VENV)/.installed ## What do Vault and Entra have to answer for a whole fleet?
+	@$(BIN)/python -m benchmarks.fleet_simulation $(BENCH_ARGS)
 
 check: $(VENV)/.installed ## Lint, types and the floors of the house
 	@$(BIN)/ruff format --check .

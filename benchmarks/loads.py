@@ -80,7 +80,7 @@ def ours_aiohttp(base_url: str) -> contextlib.AbstractAsyncContextManager[Ask]:
 async def litellm_router(base_url: str) -> AsyncIterator[Ask]:
     """litellm's Router as it is by default, with a deployment for each tenant."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # else it asks the network at import
-    import litellm  # type: ignore[import-not-found]  # in an environment of its own
+    import litellm  # in an environment of its own
 
     logging.disable()
     litellm.suppress_debug_info = True

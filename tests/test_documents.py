@@ -126,7 +126,9 @@ def test_a_command_of_the_readme_exists(code: str) -> None:
             assert "" == line
 
 
-@pytest.mark.parametrize("code", blocks("yaml", ROOT / "docs" / "configuration.md"))
+@pytest.mark.parametrize(
+    "code", blocks("yaml", ROOT / "docs" / "configuration.md", ROOT / "docs" / "scaling.md")
+)
 def test_a_configuration_of_the_docs_loads(code: str, tmp_path: Path) -> None:
     """A sample loads whole: no tenant of it is quarantined."""
     (tmp_path / "tenants.yaml").write_text(code)

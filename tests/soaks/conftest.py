@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import itertools
+import os
 import secrets
 import threading
 from collections import Counter, defaultdict
@@ -11,12 +14,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+import psycopg
 import pytest
 
 from tenantry import ClientRegistry
+from tenantry.catalog.engine import Write
+from tenantry.catalog.postgres import PostgresEngine
 from tenantry.errors import CredentialUnavailableError
 from tenantry.secret import Secret
 from tenantry.testing import EntraServer, OpenAIServer, VaultServer
+from tenantry.testing.postgres import PostgresServer, binaries
 
 if TYPE_CHECKING:
     import types
@@ -35,6 +42,7 @@ KINDS = (
     *(("openai", "vault"), ("azure", "vault"), ("azure", "entra")),
     *(("openai", "vault"), ("openai", "file"), ("azure", "file")),
 )
+schemas = itertools.count(1)
 POLICY = 'path "secret/data/*" { capabilities = ["read"] }'
 
 
@@ -56,10 +64,15 @@ class Keyed:
 
 
 class Estate:
-    """Three servers, 24 tenants, their keys, and the registry; ends all when it is left."""
+    """Three servers, 24 tenants, their keys, and the registry; ends all when it is left.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    Args:
+        directory: where keys are that stand in files.
+        dsn: of the database that the tenants stand in; in the configuration unless said.
+    """
+
+    def __init__(self, directory: Path, dsn: str = "") -> None:
+        self.directory, self._dsn = directory, dsn
         self.openai = OpenAIServer(max_recorded=1_000_000)
         self.vault, self.entra = VaultServer(), EntraServer()
         self.names = [f"tenant-{number}" for number in range(24)]
@@ -83,7 +96,12 @@ class Estate:
                 self.keyed.append(Keyed(source, [name]))
         for keyed in self.keyed[1:]:
             self.publish(keyed)
-        self.registry = self._exit.enter_context(ClientRegistry.open(self._configuration()))
+        said = self._configuration()
+        if self._dsn:
+            put_in_engine(self._dsn, said.pop("tenants"))
+            said |= self._on_engine()
+        opened = ClientRegistry.open(said, environ={"DSN": self._dsn})
+        self.registry = self._exit.enter_context(opened)
         self.registry.subscribe(self._note)
         for name in self.names:
             self.registry.client(name)
@@ -183,6 +201,19 @@ class Estate:
             },
             "defaults": {"max_retries": 0, "timeout": LIMIT},
             "tenants": {name: self._said(name, *kind) for name, kind in self._kinds()},
+        }
+
+    def _on_engine(self) -> dict[str, Any]:
+        """Return what else is said where the tenants are rows."""
+        secrets = {
+            "vault": ["{tenant}"],
+            "file": [f"{self.directory}/{{tenant}}"],
+            "entra": ["https://cognitiveservices.azure.com/.default"],
+        }
+        origin = self.openai.azure_endpoint
+        return {
+            "catalog": {"postgres": {"dsn": {"env": "DSN"}}},
+            "allow": {"origins": [origin], "secrets": secrets},
         }
 
     def _said(self, name: str, provider: str, source: str) -> dict[str, Any]:
@@ -291,9 +322,50 @@ class Traffic:
                 self._end(number, tenant)
 
 
+def put_in_engine(dsn: str, tenants: dict[str, dict[str, Any]]) -> None:
+    """Put tenants into a database, which is prepared where it is not."""
+    engine = PostgresEngine(lambda: dsn)
+    with contextlib.closing(engine):
+        engine.prepare(LIMIT)
+        engine.write([Write(name, said) for name, said in tenants.items()], "soak", LIMIT)
+
+
+@pytest.fixture(params=["files", pytest.param("postgres", marks=pytest.mark.stress)])
+def on(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What puts tenants into a database, and where that is; nothing where they stand in files."""
+    if request.param == "files":
+        return {}
+    dsn = request.getfixturevalue("postgres_dsn")
+    return {"put": functools.partial(put_in_engine, dsn), "dsn": dsn}
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running server; whoever breaks it mends it before the end of its test."""
+    try:
+        binaries()
+    except FileNotFoundError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(error))
+    with PostgresServer() as server:
+        yield server
+
+
 @pytest.fixture
-def estate(tmp_path: Path) -> Iterator[Estate]:
-    with Estate(tmp_path) as made:
+def postgres_dsn(postgres_server: PostgresServer) -> str:
+    """A DSN that leads to an empty schema."""
+    schema = f"soak_{next(schemas)}"
+    with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}".encode())
+    return f"{postgres_server.dsn}?options=-csearch_path%3D{schema}"
+
+
+@pytest.fixture(params=["code", pytest.param("postgres", marks=pytest.mark.stress)])
+def estate(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Estate]:
+    """An estate whose tenants stand in what was said, or in a database."""
+    in_engine = request.param == "postgres"
+    with Estate(tmp_path, request.getfixturevalue("postgres_dsn") if in_engine else "") as made:
         yield made
 
 

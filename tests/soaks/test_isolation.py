@@ -11,11 +11,12 @@ import re
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import pytest
 
 from tenantry import ClientRegistry
+from tenantry.catalog import LazyCatalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,11 +121,21 @@ PLACES = {
 # -- the estate -----------------------------------------------------------------------------------
 
 
-class Estate:
-    """A directory of tenants, half of them with keys in files, which others rewrite meanwhile."""
+Put: TypeAlias = "Callable[[dict[str, dict[str, Any]]], None]"
 
-    def __init__(self, home: Path, url: str, dice: random.Random) -> None:
+
+class Estate:
+    """A directory of tenants, half of them with keys in files, which others rewrite meanwhile.
+
+    Args:
+        put: puts tenants into a database at `dsn`; they stand in files unless said.
+    """
+
+    def __init__(
+        self, home: Path, url: str, dice: random.Random, put: Put | None = None, dsn: str = ""
+    ) -> None:
         self.home, self.url, self.dice = home, url, dice
+        self._put = put or self._put_in_file
         self.counts: Counter[str] = Counter()
         self._numbers = itertools.count(1)
         (home / "keys").mkdir()
@@ -133,12 +144,15 @@ class Estate:
             self._rotate(name)
         registry = {"idle_after": 0.3, "max_clients": 60, "max_sockets": 80, "warm": "none"}
         main = {"registry": registry, "defaults": {"max_retries": 0, "timeout": 60}}
+        main |= self._on_engine() if put else {}
         (home / "config" / "tenantry.yaml").write_text(json.dumps(main))
         for first in range(0, len(NAMES), PER_FILE):
             self._write(first)
         environ = {f"{name.upper()}_GW": f"gw-{name}" for name in NAMES}
-        environ |= {f"{name.upper()}_KEY": f"sk-{name}-0" for name in NAMES}
+        environ |= {f"{name.upper()}_KEY": f"sk-{name}-0" for name in NAMES} | {"DSN": dsn}
         self.registry = ClientRegistry.open(home / "config", environ=environ)
+        for name in NAMES:
+            self.registry.catalog.get(name)  # read once, so that loops need not wait for it
 
     def change(self) -> None:
         """Do one of the things that happen to tenants in their lives."""
@@ -149,7 +163,13 @@ class Estate:
     def _reload(self) -> None:
         for _ in range(2):
             self._write(self.dice.randrange(0, len(NAMES), PER_FILE))
-        self.counts["changed tenants"] += len(self.registry.reload().changed)
+        catalog = self.registry.catalog
+        if isinstance(catalog, LazyCatalog):
+            before = catalog.revision
+            catalog.poll()
+            self.counts["changed tenants"] += len(catalog.changes(before) or ())
+        else:
+            self.counts["changed tenants"] += len(self.registry.reload().changed)
 
     def _evict(self) -> None:
         for name in self.dice.sample(NAMES, 20):
@@ -165,10 +185,20 @@ class Estate:
         new.replace(self.home / "keys" / name)
 
     def _write(self, first: int) -> None:
-        said = {name: self._said(name) for name in NAMES[first : first + PER_FILE]}
+        self._put({name: self._said(name) for name in NAMES[first : first + PER_FILE]})
+
+    def _put_in_file(self, said: dict[str, dict[str, Any]]) -> None:
         new = self.home / "new"
         new.write_text(json.dumps({"tenants": said}))
-        new.replace(self.home / "config" / f"{first:03}.yaml")
+        new.replace(self.home / "config" / f"{min(said)}.yaml")
+
+    def _on_engine(self) -> dict[str, Any]:
+        """Return what else is said where the tenants are rows."""
+        secrets = {"env": ["*_GW", "*_KEY"], "file": [f"{self.home}/keys/{{tenant}}"]}
+        return {
+            "catalog": {"postgres": {"dsn": {"env": "DSN"}}},
+            "allow": {"origins": [self.url], "secrets": secrets},
+        }
 
     def _said(self, name: str) -> dict[str, Any]:
         number = NAMES.index(name)
@@ -346,12 +376,14 @@ def inspector() -> Iterator[Inspector]:
     ],
 )
 @pytest.mark.timeout(300)
-def test_each_request_is_of_one_tenant(inspector: Inspector, tmp_path: Path, requests: int) -> None:
+def test_each_request_is_of_one_tenant(
+    inspector: Inspector, tmp_path: Path, requests: int, on: dict[str, Any]
+) -> None:
     """Key, organization, project, headers, query, path, body and socket are one tenant's.
 
     No cookie comes back, and no request fails.
     """
-    estate = Estate(tmp_path, inspector.url, random.Random(requests))
+    estate = Estate(tmp_path, inspector.url, random.Random(requests), **on)
     traffic, began = Traffic(estate, requests), time.monotonic()
     with estate.registry:
         traffic.run()

@@ -48,7 +48,7 @@ class Desk:
             [home],
             read_contents([home]),
             3600.0,
-            self.registry._reloader.reload_or_log,
+            self.registry._reloader.reload_if_right,
             self.registry._secrets.schedule,
             lambda _, job: job(),
         )
