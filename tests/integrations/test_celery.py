@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import logging
 import subprocess
 import sys
 import threading
@@ -125,6 +126,14 @@ def shop(registry: FakeRegistry) -> Iterator[Shop]:
     """An app that nobody works for: its tasks run where they are called."""
     with contextlib.closing(Shop(registry)) as made:
         yield made
+
+
+@pytest.fixture(scope="module", autouse=True)
+def root_level() -> Iterator[None]:
+    """A worker sets the level of the root logger, for everybody who comes after it."""
+    before = logging.getLogger().level
+    yield
+    logging.getLogger().setLevel(before)
 
 
 @pytest.fixture(scope="module")
