@@ -221,10 +221,11 @@ def test_the_demo_prints_lines_where_nobody_looks() -> None:
     assert "sk-" not in done.stdout
 
 
-def test_the_demo_draws_on_a_terminal(on_terminal: Callable[..., Any]) -> None:
-    """On a terminal the demo draws its table, within 80 columns."""
+def test_the_demo_draws_on_a_terminal(sample: Any, on_terminal: Callable[..., Any]) -> None:
+    """On a terminal the demo draws its table, within 80 columns, as the document shows it."""
     shown = on_terminal("demo", "--seconds", "2", "--tenants", "6")
     assert exits.OK == shown.code, shown.text
+    sample.same("demo", shown, said="demo --seconds 2 --tenants 6")
     assert "key version" in shown.text
     assert "\x1b[" in shown.drawn
     assert 80 >= max(map(len, shown.lines))
