@@ -65,6 +65,19 @@ def test_errors_are_cheap() -> None:
     assert "[]" == run(script)
 
 
+def test_keys_of_the_environment_need_no_store() -> None:
+    """A process whose keys are in variables loads nothing of Vault, Entra or a database."""
+    stores = ("hvac", "azure", "msal", "botocore", "google", "psycopg", "dependency_injector")
+    script = (
+        "import sys; from tenantry import ClientRegistry\n"
+        "said = {'tenants': {'acme': {'api_key': {'env': 'KEY'}}}}\n"
+        "with ClientRegistry.open(said, environ={'KEY': 'sk-1'}) as registry:\n"
+        "    registry.client('acme', timeout=5), registry.status('acme')\n"
+        f"print([name for name in {stores} if name in sys.modules])"
+    )
+    assert "[]" == run(script)
+
+
 def run(script: str) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True
