@@ -6,7 +6,8 @@ OLDEST := 2.31.0
 BETWEEN := 2.54.0 3.4.0
 LITELLM := 1.106.2
 # What these test is the same with every SDK: once is enough.
-KNOW_NO_SDK := $(wildcard tests/benchmarks tests/catalog tests/control tests/fuzz tests/keeper tests/loading tests/settings tests/testing/entra tests/testing/vault)
+KNOW_NO_SDK := $(wildcard tests/benchmarks tests/catalog tests/control tests/fuzz tests/keeper tests/loading tests/settings tests/testing/entra tests/testing/vault) \
+	$(filter-out $(wildcard tests/cli/test_ping* tests/cli/test_d*),$(wildcard tests/cli/test_*))
 # What instructor, a recipe beside openai 2, wants older ones of than the newest have.
 SPLIT := jiter|rich
 # PIP_ARGS is for whoever needs another index, a proxy or a cache.
