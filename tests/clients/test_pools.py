@@ -382,6 +382,20 @@ async def test_a_pool_of_a_loop_closes_on_it(sockets: Sockets) -> None:
     assert pool not in pools._closing
 
 
+async def test_what_is_closed_asks_nothing_more_of_its_loop(sockets: Sockets) -> None:
+    """Who lets go of it later starts no task, which a loop in its last turns would not run."""
+    transport = Transport()
+    pool = await loop_pool(transport, sockets)
+    for closed in (1, 1, 2):
+        if closed > transport.closed > 0:
+            pool.enter("user")
+            pool.leave("user")
+        pool.close()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert closed == transport.closed
+
+
 async def test_closing_from_all_sides_happens_one_by_one(
     sockets: Sockets, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -54,6 +54,7 @@ class OpenPool:
         self._keepalive = limits.keepalive_expiry
         self._kept = limits.max_keepalive_connections
         self._peak = 0
+        self._used = False  # since it was closed, if it was
         self._sockets = sockets
         self._forget = forget
         self._retired = False
@@ -65,6 +66,7 @@ class OpenPool:
         return self._peak
 
     def enter(self, user: object) -> None:
+        self._used = True
         self.users.add(user)
         if len(self.users) > self._peak:
             self._sockets.grown(self)
@@ -167,7 +169,8 @@ class LoopPool(OpenPool):
         await asyncio.shield(self._close_soon())
 
     def _close_unless_ended(self) -> None:
-        if not self._ended:  # a task that a loop gets in its last turns would never run
+        # A task that a loop gets in its last turns would never run: none for what is closed.
+        if not self._ended and (self._guarded or self._used):
             self._close_soon()
 
     def _close_soon(self) -> asyncio.Task[None]:
@@ -178,6 +181,7 @@ class LoopPool(OpenPool):
         return self._task
 
     async def _close_all(self) -> None:
+        self._used = False
         await to_the_end(self.transport.aclose())
         if self._guarded:
             self._guarded = False
