@@ -141,10 +141,13 @@ class Credential:
         except Unavailable as unavailable:
             raise self._unavailable(unavailable) from unavailable.cause
 
-    def prefetch(self) -> None:
-        """Start a fetch where none is held or it is stale; never waits, never raises."""
-        if self._fresh() is None:
-            self._keeper.prefetch()
+    def prefetch(self) -> Flight | None:
+        """Start a fetch where none is held or it is stale; never waits, never raises.
+
+        Returns:
+            What flies, if anything.
+        """
+        return self._keeper.prefetch() if self._fresh() is None else None
 
     def peek(self) -> Secret | None:
         """Return the secret that is held, however old, without asking anybody."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     # How a tenant's credentials are found; raises what keeps the tenant from being served.
     Finder: TypeAlias = Callable[[str], Sequence[Credential]]
 
+REPORT = 1.0  # seconds that what arrived may take to be told to hooks
+
 Outcome: TypeAlias = "dict[str, TenantryError | None]"
 
 
@@ -63,10 +65,16 @@ def warm_at_once(
     documents = {
         name: [each for each in find(name) if wanted is None or wanted(each)] for name in names
     }
-    for found in documents.values():
-        for credential in found:
-            credential.prefetch()  # all at once, so that the waits below are one wait
+    # All at once, so that the waits below are one wait.
+    flights = [
+        (credential, credential.prefetch()) for found in documents.values() for credential in found
+    ]
     outcome = warm(names, documents.__getitem__, concurrency=1, timeout=30.0)
+    for credential, flight in flights:
+        if flight is None or flight.done.done():
+            continue
+        if credential.peek() is not None:
+            flight.wait(REPORT)  # who subscribes from now on does not hear of it any more
     return [error for error in outcome.values() if error is not None]
 
 
