@@ -64,7 +64,7 @@ FROM tenantry_catalog
 """
 HISTORY: Final = """
 SELECT revision, name, operation, who, at, said FROM tenantry_changes
-WHERE ?1 IS NULL OR name = ?1 ORDER BY revision DESC, name LIMIT ?2
+WHERE ? IS NULL OR name = ? ORDER BY revision DESC, name LIMIT ?
 """
 PUT: Final = """
 INSERT INTO tenantry_tenants (name, folded, said, revision) VALUES (?, ?, ?, ?)
@@ -131,7 +131,7 @@ class SqliteEngine:
         return [_row(*each) for each in self._all(ask, (after, limit), timeout)]
 
     def history(self, name: str | None, limit: int, timeout: float) -> list[HistoryEntry]:
-        return [_entry(*each) for each in self._all(HISTORY, (name, limit), timeout)]
+        return [_entry(*each) for each in self._all(HISTORY, (name, name, limit), timeout)]
 
     def write(self, writes: Sequence[Write], who: str, timeout: float) -> int:
         changes = sorted_out(writes)

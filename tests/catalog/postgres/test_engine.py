@@ -115,7 +115,9 @@ def test_newer_tables_are_refused(engine: PostgresEngine, postgres_dsn: str) -> 
 def test_a_row_that_nobody_can_read(engine: PostgresEngine, postgres_dsn: str) -> None:
     """A row that was written past us, deeper than a stack goes, is a problem of that tenant."""
     with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        deep = '{"a":' * 3000 + "1" + "}" * 3000
+        # Python 3.13 reads deeper than those before it.
+        depth = 3_000 if sys.version_info < (3, 13) else 10_000
+        deep = '{"a":' * depth + "1" + "}" * depth
         insert = "INSERT INTO tenantry_tenants VALUES ('acme', 'acme', %s::json, 1)"
         connection.execute(insert, (deep,))
 
