@@ -230,12 +230,12 @@ class _Link:
             raise CatalogUnavailableError(ORIGIN, reason="the catalog was closed")
         if self._connection is None:
             address = f"{self._path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
-            connection = sqlite3.connect(
+            # Kept before it is asked anything: who fails with it closes it.
+            self._connection = connection = sqlite3.connect(
                 address, uri=True, isolation_level=None, check_same_thread=False
             )
             connection.set_progress_handler(self._late, STEPS)
             connection.execute("PRAGMA synchronous = NORMAL")
-            self._connection = connection
         return self._connection
 
     def _late(self) -> bool:
