@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks import catalog
-from tenantry.testing.postgres import PostgresServer, binaries
+from tenantry.testing.postgres import PostgresServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,14 +16,8 @@ TENANTS, USED = 5_000, 40
 
 
 @pytest.fixture
-def filled() -> Iterator[str]:
+def filled(postgres_binaries: None) -> Iterator[str]:
     """The DSN of a server of its own that keeps a few thousand tenants."""
-    try:
-        binaries()
-    except FileNotFoundError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(error))
     with PostgresServer() as server:
         catalog.fill(server.dsn, TENANTS)
         yield server.dsn

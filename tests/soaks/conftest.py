@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import itertools
-import os
 import secrets
 import threading
 from collections import Counter, defaultdict
@@ -14,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-import psycopg
 import pytest
 
 from tenantry import ClientRegistry
@@ -23,7 +21,6 @@ from tenantry.catalog.postgres import PostgresEngine
 from tenantry.errors import CredentialUnavailableError
 from tenantry.secret import Secret
 from tenantry.testing import EntraServer, OpenAIServer, VaultServer
-from tenantry.testing.postgres import PostgresServer, binaries
 
 if TYPE_CHECKING:
     import types
@@ -42,7 +39,6 @@ KINDS = (
     *(("openai", "vault"), ("azure", "vault"), ("azure", "entra")),
     *(("openai", "vault"), ("openai", "file"), ("azure", "file")),
 )
-schemas = itertools.count(1)
 POLICY = 'path "secret/data/*" { capabilities = ["read"] }'
 
 
@@ -337,28 +333,6 @@ def on(request: pytest.FixtureRequest) -> dict[str, Any]:
         return {}
     dsn = request.getfixturevalue("postgres_dsn")
     return {"put": functools.partial(put_in_engine, dsn), "dsn": dsn}
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running server; whoever breaks it mends it before the end of its test."""
-    try:
-        binaries()
-    except FileNotFoundError as error:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(error))
-    with PostgresServer() as server:
-        yield server
-
-
-@pytest.fixture
-def postgres_dsn(postgres_server: PostgresServer) -> str:
-    """A DSN that leads to an empty schema."""
-    schema = f"soak_{next(schemas)}"
-    with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}".encode())
-    return f"{postgres_server.dsn}?options=-csearch_path%3D{schema}"
 
 
 @pytest.fixture(params=["code", pytest.param("postgres", marks=pytest.mark.stress)])

@@ -1,4 +1,4 @@
-"""One PostgreSQL server for all tests of catalogs, and a schema of its own for each."""
+"""One PostgreSQL server for all tests of a process, and a schema of its own for each."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ schemas = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running server; whoever breaks it mends it before the end of its test."""
+def postgres_binaries() -> None:
+    """What a server is started from; it has to be there in CI."""
     try:
         binaries()
     except FileNotFoundError as error:
         if "CI" in os.environ:
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def postgres_server(postgres_binaries: None) -> Iterator[PostgresServer]:
+    """A running server; whoever breaks it mends it before the end of its test."""
     with PostgresServer() as server:
         yield server
 
