@@ -303,8 +303,12 @@ async def test_three_hundred_tenants_share_fifty_async_sockets(
     for number, name in enumerate(many.tenants):
         await many.async_client(name).models.list()
         if number % LOOK == 0:
+            for _ in range(200):
+                if open_to(patient) <= 51:
+                    break
+                await asyncio.sleep(0.01)
             counts.append(open_to(patient))
-    assert 40 <= max(counts) <= 56  # a busy machine is some turns behind
+    assert 40 <= max(counts) <= 51
     patient.arrived(300)
     await many.aclose()
 
