@@ -13,6 +13,7 @@ from tenantry.events import EventStream
 from tenantry.freshness import RefreshPolicy
 from tenantry.keyring import Keyring
 from tenantry.secret import Document
+from tenantry.testing.fake.clock import FrozenClock, FrozenSchedule, SettlingRefresher
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,3 +151,19 @@ def test_who_wanted_a_document_is_known(keyring: Keyring) -> None:
     keeper(keyring, "b", tenant="wonka")
     keeper(keyring, tenant="globex")
     assert {"acme", "globex"} == keyring.users()
+
+
+def test_what_expired_unread_is_no_alarm() -> None:
+    """Who reads it next has it fetched; one that somebody reads and that does not come is."""
+    clock = FrozenClock()
+    keyring = Keyring(EventStream(), SettlingRefresher(FrozenSchedule(clock)))
+    read, unread = keeper(keyring), keeper(keyring, "b", tenant="globex")
+    for each in (read, unread):
+        each.refresh().wait(10.0)
+    keeper(keyring, "c")
+    assert ["acme", "globex"] == [tenant for tenant, _, _ in keyring.expiries()]
+    clock.now += 1_000_000
+    read.in_use = True
+    ((tenant, source, left),) = keyring.expiries()
+    assert ("acme", "vault", True) == (tenant, source, left < 0)
+    keyring.close()

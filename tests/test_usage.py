@@ -1,4 +1,4 @@
-"""What of a registry is in use: only tenants that have clients, however many there are."""
+"""What of a registry is in use: clients, and the secrets that are held for tenants."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def registry(openai_server: OpenAIServer, tmp_path: Path) -> Iterator[ClientRegi
     limits = {"every": 60, "max_stale": 40}
     filed = {**said, "api_key": {"file": {"path": str(key), "refresh": limits}}}
     config = {
+        "registry": {"warm": "none", "fingerprint_key": {"file": str(key)}},
         "tenants": {
             "acme": {**filed, "endpoints": {"eu": {"base_url": openai_server.base_url}}},
             "globex": said,
@@ -36,8 +37,8 @@ def registry(openai_server: OpenAIServer, tmp_path: Path) -> Iterator[ClientRegi
         yield opened
 
 
-def test_who_has_no_client_is_not_in_use(registry: ClientRegistry) -> None:
-    """To look builds nothing."""
+def test_who_has_neither_client_nor_secret_is_not_in_use(registry: ClientRegistry) -> None:
+    """To look builds and fetches nothing; what the registry itself needs is nobody's."""
     assert [] == registry.in_use()
     assert [] == registry.in_use()
 
@@ -68,3 +69,10 @@ def test_the_time_that_is_left_is_known_by_source(registry: ClientRegistry) -> N
     (usage,) = registry.in_use()
     # 60 s, give or take a tenth, and 40 s more; a test machine may be slow.
     assert 30 < usage.expires_in["file"] <= 106
+
+
+def test_a_secret_that_was_only_warmed_has_its_time(registry: ClientRegistry) -> None:
+    """Nobody built a client for it yet."""
+    registry.warm(["acme"])
+    (usage,) = registry.in_use()
+    assert ("acme", 0, ["file"]) == (usage.tenant, usage.clients, list(usage.expires_in))

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Kept:
-    """A document's keeper, and the limits of everybody who needs it, by name."""
+    """A document's keeper, its source's name, and the limits of everybody who needs it, by name."""
 
     keeper: Keeper
+    source: str
     needs: dict[str, RefreshPolicy] = field(default_factory=dict[str, RefreshPolicy])
 
 
@@ -97,7 +98,7 @@ class Keyring:
                     on_change=functools.partial(_report, self._events, name, tenant),
                     breaker=breaker,
                 )
-                self._kept[source, locator] = _Kept(keeper, {tenant: policy})
+                self._kept[source, locator] = _Kept(keeper, name, {tenant: policy})
                 return keeper
             before = kept.needs.get(tenant)
             if before != policy:
@@ -153,6 +154,20 @@ class Keyring:
             asked = [kept for kept in self._kept.values() if not kept.keeper.empty]
             return {name for kept in asked for name in kept.needs}
 
+    def expiries(self) -> list[tuple[str, str, float]]:
+        """Return who needs a document that is held, its source, and seconds until it expires.
+
+        What expired unread is left out: the next who reads it has it fetched.
+        """
+        with self._lock:
+            held = [(kept, list(kept.needs)) for kept in self._kept.values()]
+        return [
+            (name, kept.source, left)
+            for kept, names in held
+            for left in _left(kept.keeper)
+            for name in names
+        ]
+
     def has(self, place: Place) -> bool:
         """Whether anybody asked for a document."""
         return place in self._kept
@@ -164,6 +179,14 @@ class Keyring:
 def _report(events: EventStream, source: str, tenant: str, change: Change) -> None:
     for event in _events(change, source, tenant):
         events.publish(event)
+
+
+def _left(keeper: Keeper) -> Iterator[float]:
+    held = keeper.held
+    if held is not None:
+        left = held.limits.hard - keeper.clock()
+        if left > 0 or keeper.in_use:
+            yield left
 
 
 def _relax(kept: _Kept, released: RefreshPolicy | None) -> None:

@@ -97,8 +97,8 @@ class Operations:
         return explain(found, endpoint or "")
 
     def in_use(self) -> list[TenantUsage]:
-        """Return what is in use, of tenants that have clients only; builds and asks nothing."""
-        return usage_of(self._clients)
+        """Return the clients and held secrets of tenants that have any; builds and asks nothing."""
+        return usage_of(self._clients, self._secrets.expiries())
 
     def subscribe(self, hook: Hook, *, requests: bool = False) -> Callable[[], None]:
         """Send every event to `hook`, on a thread of its own; returns what ends it.

@@ -104,6 +104,10 @@ class Secrets:
         """Return the names of who needs a secret that was asked for; not only tenants'."""
         return self._keyring.users()
 
+    def expiries(self) -> Iterator[tuple[str, str, float]]:
+        """Return by tenant and source the seconds until what is held cannot serve any more."""
+        return (found for found in self._keyring.expiries() if not found[0].startswith("("))
+
     def documents(self, tenant: Tenant) -> list[Credential]:
         """Return one credential for each document that a tenant or an endpoint of it needs."""
         found = {
