@@ -13,6 +13,7 @@ from tenantry.catalog.following import Follower
 from tenantry.catalog.loaded import Entry, Loaded, snapshot_of
 from tenantry.catalog.names import EngineNames
 from tenantry.catalog.outage import Outage
+from tenantry.catalog.transfer import all_rows
 from tenantry.errors import (
     CatalogUnavailableError,
     ConfigError,
@@ -169,6 +170,10 @@ class LazyCatalog:
         """Return what is wrong with a tenant that is loaded; reads nothing."""
         found = self._loaded.find(name, self._clock())
         return () if found is None else found.problems
+
+    def everybody(self) -> Iterator[Entry]:
+        """Return all that the engine keeps, page after page; nothing of it stays in memory."""
+        return (self._read(row.name, row) for row in all_rows(self.engine))
 
     def sample(self) -> Iterator[Tenant]:
         """Return some tenants that speak for all: of those loaded, then of the engine's first.

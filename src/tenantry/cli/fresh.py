@@ -6,7 +6,6 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from tenantry.cli.states import DISABLED, QUARANTINED, SERVED
 from tenantry.errors import TenantQuarantinedError
 
 if TYPE_CHECKING:
@@ -64,17 +63,23 @@ class Fresh:
 
     # -- who is there -----------------------------------------------------------------------------
 
-    def state(self, name: str) -> str:
-        """Return whether a tenant is served, disabled or in quarantine."""
+    def everybody(self) -> Iterator[tuple[str, Tenant | None]]:
+        """Return every tenant by name, None for one in quarantine; of an engine page by page."""
+        from tenantry.catalog import LazyCatalog
+
+        if isinstance(self.catalog, LazyCatalog):
+            return ((entry.name, entry.tenant) for entry in self.catalog.everybody())
+        return ((name, self._tenant(name)) for name in self.catalog.names())
+
+    def _tenant(self, name: str) -> Tenant | None:
         try:
-            tenant = self.catalog.get(name)
+            return self.catalog.get(name)
         except TenantQuarantinedError:
-            return QUARANTINED
-        return SERVED if tenant.settings.enabled else DISABLED
+            return None
 
     def served(self) -> list[str]:
         """Return the names of those that a service would serve."""
-        return [name for name in self.catalog.names() if self.state(name) == SERVED]
+        return [name for name, tenant in self.everybody() if tenant and tenant.settings.enabled]
 
     def sample(self) -> Iterator[Tenant]:
         """Return the tenants that are served, or of an engine some that speak for all."""

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from tenantry.cli import attach
-from tenantry.cli.states import DISABLED, QUARANTINED, SERVED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-    from tenantry.cli.fresh import Fresh
     from tenantry.cli.terminal import Terminal
+    from tenantry.loading import Tenant
 
+SERVED, DISABLED, QUARANTINED = "served", "disabled", "quarantined"
 STATES = (SERVED, DISABLED, QUARANTINED)
 STYLES = {SERVED: "", DISABLED: "dim", QUARANTINED: "red"}
 COLUMNS = ("tenant", "provider", "base URL", "source", "state")
@@ -91,18 +91,18 @@ def _fresh(terminal: Terminal) -> list[Row]:
     from tenantry.cli.fresh import fresh
 
     with fresh(terminal) as read:
-        return [_row(read, name) for name in read.catalog.names()]
+        return [_row(name, tenant) for name, tenant in read.everybody()]
 
 
-def _row(read: Fresh, name: str) -> Row:
+def _row(name: str, tenant: Tenant | None) -> Row:
     from tenantry.cli.fresh import address, credential_of
 
-    state = read.state(name)
-    if state == QUARANTINED:
-        return Row(name, None, None, None, None, state)
-    settings = read.catalog.get(name).settings
+    if tenant is None:
+        return Row(name, None, None, None, None, QUARANTINED)
+    settings = tenant.settings
     setting, source = credential_of(settings)
     said = address(settings) or None
+    state = SERVED if settings.enabled else DISABLED
     return Row(name, settings.provider, said, setting or None, source or None, state)
 
 
