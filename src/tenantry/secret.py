@@ -54,8 +54,26 @@ def _key() -> bytes | None:
     return _RANDOM_KEY
 
 
+class _Unpickled:
+    """What no pickle takes along; a copy of it is itself."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(
+            f"a {name} is not pickled: send the reference and fetch it where it is needed"
+        )
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
 @final
-class Secret:
+class Secret(_Unpickled):
     """One secret value and which version of it this is; immutable, compared by value.
 
     Only `reveal()` gives the value. It is not pickled, formatted or printed by accident.
@@ -90,18 +108,9 @@ class Secret:
         version = f" version={self.version}" if self.version else ""
         return f"<Secret {REDACTED}{version}>"
 
-    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        raise _not_pickled(self)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
 
 @final
-class Document:
+class Document(_Unpickled):
     """What a source delivered at once: a text, or values by field. Its fields rotate together.
 
     Args:
@@ -129,15 +138,6 @@ class Document:
 
     def __repr__(self) -> str:
         return f"<Document {REDACTED} version={self.version or '-'}>"
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        raise _not_pickled(self)
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
 
     @property
     def fingerprint(self) -> str:
@@ -243,8 +243,3 @@ def _fault_of_text(value: object, limit: int) -> str:
 
 def _unended(text: str) -> str:
     return text.removesuffix("\n").removesuffix("\r")
-
-
-def _not_pickled(it: Secret | Document) -> TypeError:
-    name = type(it).__name__
-    return TypeError(f"a {name} is not pickled: send the reference and fetch it where it is needed")
