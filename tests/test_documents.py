@@ -198,3 +198,12 @@ def test_the_problems_of_the_docs_are_what_is_shown(tmp_path: Path) -> None:
         ClientRegistry.open(file, environ={})
     actual = str(caught.value).replace(f"{tmp_path}/", "")
     assert textwrap.dedent(shown).strip() == actual
+
+
+def test_what_the_architecture_names_is_there() -> None:
+    """Whoever follows a path of it arrives."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"`([a-z_/]+(?:\.py|/))`", text))
+    assert len(named) > 50
+    gone = [path for path in named if not any((ROOT / "src").rglob(path))]
+    assert [] == [path for path in gone if not (ROOT / path).exists()]
