@@ -227,11 +227,6 @@ class EventStream:
         self.lost = 0
 
     @property
-    def wanted(self) -> bool:
-        """Whether a hook listens; ask before building an event on a hot path."""
-        return bool(self._hooks)
-
-    @property
     def requests_wanted(self) -> bool:
         """Whether anybody wants to hear of every request."""
         return bool(self._hooks_of_requests)

@@ -92,7 +92,7 @@ def test_a_place_has_one_registry_at_a_time(registry: ClientRegistry) -> None:
     with pytest.raises(ValueError, match="Duplicated timeseries"):
         register(registry, collectors)
     collector.close()
-    assert ([], False) == (scraped(collectors), registry._events.wanted)
+    assert ([], ()) == (scraped(collectors), registry._events._hooks)
     register(registry, collectors).close()
 
 
