@@ -152,6 +152,26 @@ async def closed(registry: ClientRegistry, client: AsyncOpenAI) -> None:
     await asyncio.gather(registry.aclose(), asyncio.to_thread(registry.close), registry.aclose())
 
 
+async def test_a_loop_goes_on_while_its_registry_ends(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the end waits for, such as a database that is slow, holds up no other task."""
+    registry = ClientRegistry.open(config, environ=KEYS)
+    begun, goes_on, end = threading.Event(), threading.Event(), registry._secrets.close
+
+    def slow() -> None:
+        begun.set()
+        assert goes_on.wait(LIMIT)
+        end()
+
+    monkeypatch.setattr(registry._secrets, "close", slow)
+    closing = asyncio.create_task(registry.aclose())
+    assert await asyncio.to_thread(begun.wait, LIMIT)
+    goes_on.set()
+    await closing
+    assert registry.closed
+
+
 def test_many_threads_close_at_once(config: dict[str, Any]) -> None:
     """All of them return, and nothing is left."""
     registry = ClientRegistry.open(config, environ=KEYS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import warnings
@@ -198,7 +199,7 @@ class ClientRegistry(Operations):
         """Do what `close` does, and wait for the connections of the running loop."""
         for clients in self._shut():
             await clients.adispose()
-        self._end()
+        await asyncio.to_thread(self._end)  # waits for hooks, and for a database that is slow
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
