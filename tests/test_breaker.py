@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import pytest
+from tests.forking import in_child
 
 from tenantry.breaker import OPENS_AFTER, PROBE_EVERY, Breaker
 from tenantry.errors import Failure, SourceError
@@ -95,7 +95,4 @@ def test_a_child_is_not_stuck_on_the_parents_lock() -> None:
     """A child that is forked while the lock is held can ask all the same."""
     breaker = opened()
     with breaker._lock:
-        pid = os.fork()
-        if pid == 0:  # pragma: no cover  # the child's answer is its exit code
-            os._exit(0 if objection(breaker, 0.0, 0.0) is not None else 1)
-    assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert in_child(lambda: objection(breaker, 0.0, 0.0) is not None)

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import gc
-import multiprocessing
 import threading
-import warnings
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.forking import in_child
 
 from tenantry import forks
 from tenantry.credential import Credential
@@ -19,30 +18,9 @@ from tenantry.pool import Pool
 from tenantry.secret import Document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 LIMIT = 20.0  # seconds after which a child that hangs fails its test
-
-
-def in_child(work: Callable[[], Any]) -> Any:
-    """Return what `work` returns in a forked child of this process."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: sender.send(work()), daemon=True)
-    with warnings.catch_warnings():
-        # Python 3.12 warns of forks beside threads: what happens then is tested here.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        process.start()
-    sender.close()
-    try:
-        assert receiver.poll(LIMIT), "the child hangs"
-        return receiver.recv()
-    finally:
-        process.join(LIMIT)
-        process.kill()
-        process.join(LIMIT)
-        process.close()
-        receiver.close()
 
 
 class Counter:
@@ -176,12 +154,7 @@ def test_a_grandchild_begins_anew_too() -> None:
     counter = Counter()
     survives_fork(counter)
 
-    def fork_again() -> int:
-        multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]  # or it may have no children
-        found: int = in_child(lambda: counter.forks)
-        return found
-
-    assert 2 == in_child(fork_again)
+    assert 2 == in_child(lambda: in_child(lambda: counter.forks))
 
 
 def test_a_child_keeps_the_values_it_was_born_with(credential: Credential, source: Source) -> None:

@@ -2,18 +2,17 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import threading
 import time
-import warnings
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.forking import in_child
 
 from tenantry.schedule import Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 LIMIT = 10.0  # seconds after which a test that hangs fails
 
@@ -248,17 +247,6 @@ def test_without_a_thread_the_next_who_asks_tries_again(
 
 
 # -- after a fork ---------------------------------------------------------------------------------
-
-
-def in_child(work: Callable[[], bool]) -> bool:
-    """Return what `work` returns in a forked child."""
-    with warnings.catch_warnings():
-        # Python 3.12 warns of forks beside threads: what happens then is tested here.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:  # pragma: no cover  # the child's answer is its exit code
-        os._exit(0 if work() else 1)
-    return 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_a_child_keeps_what_is_due_and_has_its_own_thread(schedule: Schedule) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.forking import in_child
 
 from tenantry import ClientRegistry
 from tenantry.signals import OnSignal
@@ -84,15 +84,15 @@ def test_a_registry_reloads_on_a_signal(tmp_path: Path) -> None:
         assert ["acme", "globex"] == list(registry.tenants)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_children_listen_too() -> None:
     """A forked child has a thread of its own for its own signals."""
     ran = threading.Event()
     listener = OnSignal(signal.SIGHUP, ran.set)
-    child = os.fork()
-    if child == 0:
+
+    def work() -> bool:
         signal.raise_signal(signal.SIGHUP)
-        os._exit(0 if ran.wait(LIMIT) else 1)
-    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return ran.wait(LIMIT)
+
+    assert in_child(work)
     assert not ran.is_set()
     listener.stop()

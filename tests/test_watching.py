@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.forking import forked, joined
 
 from tenantry import ClientRegistry
 from tenantry.loading import Contents, read_contents
@@ -287,15 +288,16 @@ def test_who_says_nothing_is_not_watched(tmp_path: Path) -> None:
         assert not hasattr(registry, "_watcher")
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_children_go_on_watching(tmp_path: Path) -> None:
     """A forked child that touches nothing else sees a change of the file."""
     file = tmp_path / "tenants.yaml"
     file.write_text(text("acme"))
     with ClientRegistry.open(file, environ={"KEY": "sk-1"}) as registry:
-        children = [os.fork() for _ in range(1)]
-        if 0 in children:
-            os._exit(0 if comes_to_be(["acme", "globex"], registry) else 1)
+
+        def work() -> None:
+            assert comes_to_be(["acme", "globex"], registry)
+
+        child = forked(work)
         write_anew(file, text("acme", "globex"))
-        assert [0] == [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert [0] == joined(child)
         assert comes_to_be(["acme", "globex"], registry)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.forking import in_child
 
 from tenantry.clients.aiohttp_pool import AiohttpPool
 from tenantry.clients.http import httpx, limits, ssl_context
 from tenantry.settings import PoolSettings, TlsSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tenantry.testing import OpenAIServer
 
 KEY = "sk-acme-0123456789"
@@ -128,25 +126,6 @@ def test_a_loop_that_was_closed_leaves_no_complaint(server: OpenAIServer) -> Non
     assert [] == unclosed([*handler.heard, *(str(each.message) for each in caught)])
 
 
-def in_child(work: Callable[[], object]) -> str:
-    """Run `work` in a forked child, and return what it returns, as text."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            text = str(work())
-        except BaseException as error:  # noqa: BLE001  # told to the parent
-            text = repr(error)
-        os.write(writer, text.encode())
-        os._exit(0)
-    os.close(writer)
-    with open(reader) as answer:  # noqa: PTH123  # a descriptor, not a path
-        text = answer.read()
-    os.waitpid(child, 0)
-    return text
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_leaves_the_parents_sockets_alone(server: OpenAIServer) -> None:
     """In a child the parent's pool goes in silence, and the parent's socket goes on working."""
     loop = asyncio.new_event_loop()
@@ -162,7 +141,7 @@ def test_a_forked_child_leaves_the_parents_sockets_alone(server: OpenAIServer) -
             gc.collect()
         return unclosed([*handler.heard, *(str(each.message) for each in caught)])
 
-    assert "[]" == in_child(dropped)
+    assert [] == in_child(dropped)
     loop.run_until_complete(got(used[0], server))
     loop.run_until_complete(used[0].aclose())
     loop.close()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
-import os
 import resource
 import threading
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
+from tests.forking import in_child
 
 from tenantry import ClientRegistry
 from tenantry.clients import pools, sockets
@@ -355,17 +354,6 @@ def test_idle_sockets_close_without_another_request(patient: Patient) -> None:
 
 async def listed(registry: ClientRegistry) -> object:
     return await registry.async_client("acme").models.list()
-
-
-def in_child(work: Callable[[], bool]) -> bool:
-    """Return what `work` returns in a forked child."""
-    with warnings.catch_warnings():
-        # Python 3.12 warns of forks beside threads: what happens then is tested here.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:  # pragma: no cover  # the child's answer is its exit code
-        os._exit(0 if work() else 1)
-    return 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def test_a_child_counts_and_sweeps_for_itself(patient: Patient) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
+from tests.forking import forked, in_child
 
 from tenantry import ClientRegistry, RegistryClosedError
 from tenantry.control import ask_all
@@ -200,10 +201,7 @@ def test_a_fork_in_the_middle_of_an_answer(registry: ClientRegistry, directory: 
         asker.connect(str(socket_of(directory, os.getpid())))
         asker.sendall(b'{"verb": "refresh", "tenant": "acme"}\n')
         assert begun.wait(LIMIT)
-        pid = os.fork()
-        if pid == 0:
-            while True:
-                signal.pause()
+        pid = forked(signal.pause)
         goes_on.set()
         try:
             said = b""
@@ -241,16 +239,16 @@ def test_a_child_that_can_have_no_socket_says_so_and_lives(
 ) -> None:
     """With one warning; its parent's answers go on."""
     said = tmp_path / "said"
-    pid = os.fork()
-    if pid == 0:
+
+    def work() -> None:
         directory.rename(tmp_path / "moved")
         handler = logging.FileHandler(said)
         logging.getLogger("tenantry").addHandler(handler)
         server = next(each for each in registry._listeners if isinstance(each, ControlServer))
         server.stop()
         server._open_in_child()
-        os._exit(0)
-    os.waitpid(pid, 0)
+
+    in_child(work)
     (tmp_path / "moved").rename(directory)
     assert f"tenantry: no control socket: {directory} cannot have a socket: " in said.read_text()
     assert os.getpid() in ask_all(directory, {"verb": "tenants"}).given
@@ -287,12 +285,13 @@ def test_a_socket_of_a_killed_process_is_replaced(
 def test_a_child_answers_for_itself(registry: ClientRegistry, directory: Path) -> None:
     """Parent and child each have a socket; the child's goes with it, the parent's stays."""
     read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
+
+    def work() -> None:
         os.close(write)
         os.read(read, 1)  # until the parent is done
         registry.close()
-        os._exit(0)
+
+    pid = forked(work)
     os.close(read)
     try:
         deadline = time.monotonic() + LIMIT
@@ -310,10 +309,7 @@ def test_a_killed_child_leaves_a_socket_that_is_cleared_away(
     registry: ClientRegistry, directory: Path
 ) -> None:
     """By the first who asks."""
-    pid = os.fork()
-    if pid == 0:
-        while True:
-            signal.pause()
+    pid = forked(signal.pause)
     deadline = time.monotonic() + LIMIT
     while pid not in ask_all(directory, {"verb": "tenants"}).given:
         assert time.monotonic() < deadline

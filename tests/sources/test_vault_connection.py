@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import functools
 import socket
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import hvac
 import pytest
+from tests.forking import forked, joined
 
 from tenantry.errors import Failure
 from tenantry.sources.vault import VaultSource
@@ -121,27 +122,14 @@ def test_children_do_not_read_each_others_replies(vault: VaultServer, bench: Ben
     bench.fetch(ACME)
     for number in range(4):
         vault.put(f"tenants/{number}", {"api_key": f"key-{number}"})
-    children = [forked(lambda number=number: reads(bench, number)) for number in range(4)]  # type: ignore[misc]  # mypy cannot infer a lambda's default
-    assert [0] * 4 == [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+    children = [forked(functools.partial(read, bench, number)) for number in range(4)]
+    assert [0] * 4 == joined(*children)
     assert PLANTED == bench.value(ACME)
 
 
-def reads(bench: Bench, number: int) -> bool:
+def read(bench: Bench, number: int) -> None:
     said = {"vault": f"tenants/{number}"}
-    return {f"key-{number}"} == {bench.value(said) for _ in range(20)}
-
-
-def forked(work: Callable[[], bool]) -> int:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads
-        child = os.fork()
-    if child == 0:
-        code = 2
-        try:
-            code = 0 if work() else 1
-        finally:
-            os._exit(code)
-    return child
+    assert {f"key-{number}"} == {bench.value(said) for _ in range(20)}
 
 
 def test_the_parents_connections_are_left_alone(bench: Bench) -> None:

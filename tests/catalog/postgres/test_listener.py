@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.forking import in_child
 
 from tenantry.catalog.engine import Write
 from tenantry.catalog.postgres import PostgresEngine
@@ -153,10 +154,6 @@ def test_it_lives_through_a_fork(engine: PostgresEngine) -> None:
     listener = engine.listen(lambda: calls.put(None))
     assert listener is not None
     assert alive_within(listener, alive=True)
-    child = os.fork()
-    if not child:
-        os._exit(0 if alive_within(listener, alive=True) else 1)
-
-    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert in_child(lambda: alive_within(listener, alive=True))
     assert listener.alive
     listener.close()

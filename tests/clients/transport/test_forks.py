@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytest
 from pydantic import SecretStr
 from tests.clients.transport.conftest import KEY, in_parallel, pools
+from tests.forking import in_child
 
 from tenantry import ClientRegistry
 
@@ -21,22 +18,6 @@ if TYPE_CHECKING:
     from tenantry.testing import OpenAIServer
 
 
-def in_child(work: Any) -> str:
-    """Run `work` in a forked child, and return the text that it returns."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(BaseException):
-            os.write(writer, str(work()).encode())
-        os._exit(0)
-    os.close(writer)
-    with open(reader) as answer:  # noqa: PTH123  # a descriptor, not a path
-        text = answer.read()
-    os.waitpid(child, 0)
-    return text
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_does_not_use_its_parents_sockets(
     registry: ClientRegistry, server: OpenAIServer
 ) -> None:
@@ -49,7 +30,7 @@ def test_a_child_does_not_use_its_parents_sockets(
         asyncio.run(in_parallel(aclient, 1))
         return len(client.models.list().data)
 
-    assert "2" == in_child(work)
+    assert 2 == in_child(work)
     client.models.list()
     ports = [request.client_port for request in server.requests]
     assert (4, 3) == (len(ports), len(set(ports)))
@@ -85,10 +66,7 @@ def test_what_is_in_flight_in_the_parent_is_not_in_the_child(patient: Patient) -
         with ThreadPoolExecutor(1) as threads:
             listing = threads.submit(client.models.list)
             patient.arrived()
-            with warnings.catch_warnings():
-                # Python 3.12 warns of forks beside threads: what happens then is tested here.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                assert "{}" == in_child(lambda: registry.drain(5))
+            assert {} == in_child(lambda: registry.drain(5))
             assert {"acme": 1} == registry.drain(0)
             patient.headers_go.set()
             listing.result(10)

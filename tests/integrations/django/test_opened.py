@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import modify_settings, override_settings
+from tests.forking import in_child
 
 from tenantry import ClientRegistry, ConfigError, RegistryClosedError
 from tenantry.integrations.django import clients, get_registry
@@ -119,7 +119,4 @@ print(clients["acme"].max_retries)
 def test_a_forked_child(configured: dict[str, Any]) -> None:
     """A child may open the registry although the parent was opening it when it forked."""
     with holder._lock:
-        pid = os.fork()
-        if pid == 0:
-            os._exit(0 if "acme" in clients else 1)
-    assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        assert in_child(lambda: "acme" in clients)

@@ -3,55 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import os
 import threading
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.soaks.lifetimes.conftest import HTTP, KEY, LIMIT, Both, ask, opened, stream, wait_until
+from tests.forking import forked, joined
+from tests.soaks.lifetimes.conftest import HTTP, KEY, LIMIT, Both, ask, opened, stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tenantry import ClientRegistry
     from tenantry.testing import OpenAIServer
-
-
-def fork(work: Callable[[], object]) -> int:
-    """Have `work` done in a child, whose exit code says whether it succeeded; return its id."""
-    with warnings.catch_warnings():
-        # Python 3.12 warns of forks beside threads: what happens then is tested here.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:  # pragma: no cover  # runs in the child
-        with contextlib.suppress(BaseException):
-            work()
-            os._exit(0)
-        os._exit(1)
-    return child
-
-
-def joined(children: list[int]) -> list[int]:
-    """Wait for children, and return their exit codes."""
-    codes: dict[int, int] = {}
-
-    def all_ended() -> bool:
-        for child in set(children) - set(codes):
-            found, status = os.waitpid(child, os.WNOHANG)
-            if found:
-                codes[child] = os.waitstatus_to_exitcode(status)
-        return len(codes) == len(children)
-
-    if not wait_until(all_ended):
-        for child in set(children) - set(codes):
-            os.kill(child, 9)
-            os.waitpid(child, 0)
-            codes[child] = -9
-    return [codes[child] for child in children]
 
 
 @HTTP
@@ -63,7 +26,7 @@ def test_children_before_beside_and_after_traffic(
     """Several at a time use clients that their parent holds: no request fails anywhere."""
     with opened(server, http=http) as registry:
         both, stop = Both(registry), threading.Event()
-        before = [fork(both.use) for _ in range(children)]
+        before = [forked(both.use) for _ in range(children)]
         both.use()
 
         def traffic() -> int:
@@ -75,13 +38,13 @@ def test_children_before_beside_and_after_traffic(
 
         with ThreadPoolExecutor(2) as threads:
             running = [threads.submit(traffic) for _ in range(2)]
-            beside = [fork(both.use) for _ in range(children)]
-            codes = joined([*before, *beside])
+            beside = [forked(both.use) for _ in range(children)]
+            codes = joined(*before, *beside)
             stop.set()
             rounds = sum(each.result(LIMIT) for each in running)
-        after = [fork(both.use) for _ in range(children)]
+        after = [forked(both.use) for _ in range(children)]
         both.use()
-        assert [0] * 3 * children == [*codes, *joined(after)]
+        assert [0] * 3 * children == [*codes, *joined(*after)]
     assert 6 * (3 * children + rounds + 2) == server.count(status=200)
 
 
@@ -98,9 +61,9 @@ def test_children_of_a_loop_that_runs(server: OpenAIServer) -> None:
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(both.use).result(LIMIT)
 
-        children = [fork(work) for _ in range(2)]
+        children = [forked(work) for _ in range(2)]
         under_way = asyncio.create_task(ask(both.aclient, 6))
-        assert [0, 0] == await asyncio.to_thread(joined, children)
+        assert [0, 0] == await asyncio.to_thread(joined, *children)
         await under_way
         await ask(both.aclient)
 
@@ -129,7 +92,7 @@ def test_children_that_are_forked_in_mid_fetch(server: OpenAIServer) -> None:
                 go_on.set()
                 both.use()
 
-            codes = joined([fork(work) for _ in range(3)])
+            codes = joined(*(forked(work) for _ in range(3)))
             go_on.set()
             asking.result(LIMIT)
         assert [0, 0, 0] == codes
@@ -152,7 +115,7 @@ def test_a_child_that_closes_its_registry_closes_none_of_its_parents(server: Ope
             registry.close()
             gc.collect()
 
-        assert [0, 0] == joined([fork(work), fork(registry.close)])
+        assert [0, 0] == joined(forked(work), forked(registry.close))
         assert whole - 1 == len(list(chunks))
         both.use()
     server.reset()
