@@ -199,6 +199,14 @@ def test_what_came_before_the_instant_is_stale() -> None:
     assert holding.usable(10.0)
 
 
+def test_what_is_on_trial_since_before_the_instant_is_mistrusted_too() -> None:
+    """It is the newest: as long as it was fresh, nobody would look for another."""
+    holding, _, _ = on_trial()
+    assert holding.outdate(20.0, 30.0)
+    assert holding.newest is not None
+    assert Freshness.STALE is holding.newest.limits.freshness(30.0)
+
+
 def test_what_came_after_the_instant_is_trusted() -> None:
     """It stays as fresh as it was."""
     holding = Holding()

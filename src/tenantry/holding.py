@@ -106,9 +106,7 @@ class Holding:
     def tighten(self, limits: Limits) -> None:
         """Let what serves become stale and expire no later than `limits`."""
         if self.held is not None:
-            mine = self.held.limits
-            sooner = Limits(min(mine.soft, limits.soft), min(mine.hard, limits.hard))
-            self._serve(replace(self.held, limits=sooner))
+            self._serve(_sooner(self.held, limits))
 
     def outdate(self, instant: float, now: float) -> bool:
         """Mistrust what came before `instant`; return whether that is what serves unpinned."""
@@ -116,9 +114,12 @@ class Holding:
             self.set_pin(None)
         if self._previous is not None and self._previous[0].got < instant:
             self._previous = None
+        stale = Limits(now, math.inf)
+        if self.trial is not None and self.trial.held.got < instant:
+            self.trial.held = _sooner(self.trial.held, stale)
         if self.held is None or self.held.got >= instant:
             return False
-        self.tighten(Limits(now, self.held.limits.hard))
+        self.tighten(stale)
         return True
 
     def drop(self) -> None:
@@ -221,6 +222,13 @@ class Holding:
         elif trial is not None and held is not None:
             until = min(until, trial.at, held.limits.hard)
         self.fresh_until = until
+
+
+def _sooner(held: Held, limits: Limits) -> Held:
+    """Return a value that becomes stale and expires no later than `limits`."""
+    mine = held.limits
+    sooner = Limits(min(mine.soft, limits.soft), min(mine.hard, limits.hard))
+    return replace(held, limits=sooner)
 
 
 def if_other(held: Held | None, used: Any, read: Callable[[Held], Any]) -> Held | None:

@@ -228,6 +228,19 @@ def test_mistrust_outlasts_a_failed_fetch(proven: Kept) -> None:
     assert V2 == serving(proven)
 
 
+def test_mistrust_of_a_value_on_trial_outlasts_a_failed_fetch(trial: Kept) -> None:
+    """The next who asks has it fetched again, although what is on trial came lately."""
+    trial.clock.now += 10.0
+    trial.store.reply = SourceError("sealed")
+    trial.keeper.outdate(trial.clock.now)
+    trial.landed()
+    trial.clock.now += 5.0
+    trial.store.reply = Document("v3")
+    assert V1 == serving(trial)
+    trial.landed()
+    assert V3 == serving(trial)
+
+
 @pytest.mark.parametrize("trying", [True, False])
 def test_a_predecessor_that_expired_is_no_way_out(kept: Kept, trying: bool) -> None:
     """Within its overlap a token that ran out is as useless as any."""
