@@ -28,7 +28,8 @@ def use_tenant(tenant: str) -> Generator[str]:
 def become(tenant: str | None) -> str | None:
     """Make a tenant, or nobody, the current one; return who was before."""
     before = _current.get()
-    _current.set(tenant)
+    if before != tenant:
+        _current.set(tenant)
     return before
 
 

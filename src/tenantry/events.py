@@ -213,6 +213,7 @@ class EventStream:
         self._lines = lines
         self._hooks: tuple[Hook, ...] = ()
         self._hooks_of_requests: tuple[Hook, ...] = ()
+        self.requests_wanted = False  # whether anybody wants to hear of every request
         self._before_requests: tuple[Callable[[str], None], ...] = ()
         self._broken: list[object] = []
         self.after_fork()
@@ -226,11 +227,6 @@ class EventStream:
         self._closing = False
         self.lost = 0
 
-    @property
-    def requests_wanted(self) -> bool:
-        """Whether anybody wants to hear of every request."""
-        return bool(self._hooks_of_requests)
-
     def subscribe(
         self, hook: Hook, first: Iterable[Event] = (), *, requests: bool = False
     ) -> Callable[[], None]:
@@ -243,6 +239,7 @@ class EventStream:
             self._hooks = (*self._hooks, hook)
             if requests:
                 self._hooks_of_requests = (*self._hooks_of_requests, hook)
+                self.requests_wanted = True
         for event in first:
             self._deliver_to((hook,), event)
 
@@ -250,6 +247,7 @@ class EventStream:
             with self._condition:
                 self._hooks = _without(hook, self._hooks)
                 self._hooks_of_requests = _without(hook, self._hooks_of_requests)
+                self.requests_wanted = bool(self._hooks_of_requests)
 
         return unsubscribe
 

@@ -13,7 +13,6 @@ from tenantry.clients.http import parsed
 if TYPE_CHECKING:
     from tenantry.clients.http import httpx
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SEGMENT_PARAMETERS = re.compile(r";.*", re.DOTALL)
 _SEPARATORS = re.compile(r"[/\\]")
 _MARKS = ("%", "..", "\\")  # without one of these no path goes up
@@ -21,16 +20,19 @@ _MARKS = ("%", "..", "\\")  # without one of these no path goes up
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """One origin and a path prefix that begins and ends with a slash."""
+    """One origin and a path prefix that begins and ends with a slash.
+
+    `netloc` is host and port as URLs of the http library have it: in small letters, in punycode,
+    and without the scheme's own port.
+    """
 
     scheme: str
-    host: str
-    port: int | None
+    netloc: bytes
     prefix: str
 
     @classmethod
     def of(cls, url: httpx.URL) -> Boundary:
-        return cls(url.scheme, url.host, _port(url), _path(url.raw_path).rstrip("/") + "/")
+        return cls(url.scheme, url.netloc, _path(url.raw_path).rstrip("/") + "/")
 
     @classmethod
     @functools.lru_cache(maxsize=1024)
@@ -39,20 +41,19 @@ class Boundary:
         return cls.of(parsed(address))
 
     def __str__(self) -> str:
-        port = "" if self.port == _DEFAULT_PORTS.get(self.scheme) else f":{self.port}"
-        return f"{self.scheme}://{self.host}{port}{self.prefix}"
+        return f"{self.scheme}://{self.netloc.decode('ascii')}{self.prefix}"
 
     def objection(self, url: httpx.URL) -> str:
         """Return why a request to `url` would leave the boundary, or nothing."""
-        if url.scheme != self.scheme or url.host != self.host or _port(url) != self.port:
+        if url.netloc != self.netloc or url.scheme != self.scheme:
             return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')} is another address"
         if not _holds(self.prefix, url.raw_path):
             return "the path leads out of the tenant's own"
         return ""
 
-    def foreign_host(self, url: httpx.URL, hosts: list[bytes]) -> str:
-        """Return why the `Host` headers of a request are refused, or nothing."""
-        if not hosts or (len(hosts) == 1 and hosts[0].lower() == url.netloc.lower()):
+    def foreign_host(self, hosts: list[bytes]) -> str:
+        """Return why the `Host` headers of a request inside are refused, or nothing."""
+        if not hosts or (len(hosts) == 1 and hosts[0].lower() == self.netloc):
             return ""
         return "the Host header names another host than the URL"
 
@@ -66,10 +67,6 @@ def _holds(prefix: str, raw_path: bytes) -> bool:
     if prefix == "/":
         return True
     return not any(mark in path for mark in _MARKS) or not _climbs(path[len(prefix) :])
-
-
-def _port(url: httpx.URL) -> int | None:
-    return url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
 def _path(raw_path: bytes) -> str:

@@ -30,22 +30,18 @@ class _Filling(NamedTuple):
     of: int
     url: httpx.URL
     lots: Sequence[Lot]
+    in_query: bool  # may be
 
     def secrets(self) -> list[tuple[Stamped, Secret]]:
-        return [
-            (place, place.slot.credential.read(lot.held))
-            for lot in self.lots
-            if lot.held is not None
-            for place in lot.places
-        ]
+        return [sent for lot in self.lots for sent in lot.filling()]
 
 
-def fill(request: httpx.Request, lots: Sequence[Lot]) -> None:
+def fill(request: httpx.Request, lots: Sequence[Lot], *, in_query: bool) -> None:
     """Have the secrets of `lots` sent with a request that was found right.
 
-    Those that they hold when it is sent.
+    Those that they hold when it is sent; `in_query` where the query may have some, too.
     """
-    request.extensions[EXTENSION] = _Filling(id(request), request.url, lots)
+    request.extensions[EXTENSION] = _Filling(id(request), request.url, lots, in_query)
 
 
 def is_checked(request: httpx.Request) -> bool:
@@ -67,16 +63,17 @@ def filled(request: httpx.Request) -> httpx.Request:
         extensions=request.extensions,
     )
     redirected = filling.of != id(request)
-    for place, secret in filling.secrets():
-        if place.in_query:
-            copy.url = _with_parameter(copy.url, place, secret)
-        elif redirected and place.name not in request.headers:
-            continue
-        elif place.slot.api_key_header:
-            copy.headers.pop("authorization", None)
-            copy.headers["api-key"] = secret.reveal()
-        else:
-            copy.headers[place.name] = f"{BEARER if place.bearer else ''}{secret.reveal()}"
+    for lot in filling.lots:
+        for place, secret in zip(lot.places, lot.secrets, strict=False):
+            if place.in_query:
+                copy.url = _with_parameter(copy.url, place, secret)
+            elif redirected and place.name not in request.headers:
+                continue
+            elif place.slot.api_key_header:
+                copy.headers.pop("authorization", None)
+                copy.headers["api-key"] = secret.reveal()
+            else:
+                copy.headers[place.name] = f"{BEARER if place.bearer else ''}{secret.reveal()}"
     return copy
 
 
@@ -90,7 +87,7 @@ class _Filled(httpx.Request):
 def hide(request: httpx.Request, response: httpx.Response) -> None:
     """Put placeholders into a redirect that repeats secrets of the query of its request."""
     filling: _Filling | None = request.extensions.get(EXTENSION)
-    if filling is None or not any(place.in_query for lot in filling.lots for place in lot.places):
+    if filling is None or not filling.in_query:
         return
     location = response.headers.get("location")
     if location is None:

@@ -21,7 +21,7 @@ from tenantry.errors import CredentialUnavailableError, TenantBoundaryError, Ten
 from tenantry.events import EventStream, RequestAnswered, RequestReplayed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 
     from tenantry.clients.boundary import Boundary
     from tenantry.clients.slots import Slot, Stamped
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = "tenantry"  # the extension of a request that tells the transport its token
 ANSWERED = "tenantry"  # the extension of a response that says what its request went through
-UNAUTHORIZED = 401
+SUCCESS, REDIRECTS, UNAUTHORIZED = 200, 300, 401
 
 
 _Step: TypeAlias = "Lot | httpx.Request"
@@ -75,11 +75,10 @@ class Gate(httpx.Auth):
         token = object()
         # Entered before the gate is looked at: who shuts it and then waits misses nobody.
         self.in_flight[token] = None
-        try:
-            self.check_open()
-        except TenantryError:
-            self.in_flight.pop(token, None)
-            raise
+        shut = self.shut
+        if shut is not None:
+            self.end(token)
+            raise in_request(shut())
         self.last_use = self.clock()
         return token
 
@@ -104,11 +103,14 @@ class Gate(httpx.Auth):
         Raises:
             TenantBoundaryError: as an `openai.OpenAIError`.
         """
-        boundary, url = self.boundary, request.url
+        boundary = self.boundary
         if boundary is None:
             return
-        reason = boundary.objection(url) or boundary.foreign_host(url, lines.values(b"host"))
-        reason = reason or unsendable(request, lines)
+        reason = (
+            boundary.objection(request.url)
+            or boundary.foreign_host(lines.values(b"host"))
+            or unsendable(request, lines)
+        )
         if reason:
             raise self.refusal(reason)
 
@@ -155,7 +157,7 @@ class Gate(httpx.Auth):
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
         token = request.extensions[IN_FLIGHT] = self.begin()
-        seen = self._witness(request)
+        seen = self._witness(request) if self._events.requests_wanted else None
         flow = self._flow(request, seen)
         answer: Any = None
         try:
@@ -178,7 +180,7 @@ class Gate(httpx.Auth):
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         token = request.extensions[IN_FLIGHT] = self.begin()
-        seen = self._witness(request)
+        seen = self._witness(request) if self._events.requests_wanted else None
         flow = self._flow(request, seen)
         answer: Any = None
         try:
@@ -199,10 +201,8 @@ class Gate(httpx.Auth):
 
     # -- the flow ---------------------------------------------------------------------------------
 
-    def _witness(self, request: httpx.Request) -> Witness | None:
-        """Return who notes what a request goes through, where anybody wants to hear of it."""
-        if not self._events.requests_wanted:
-            return None
+    def _witness(self, request: httpx.Request) -> Witness:
+        """Return who notes what a request goes through, for those who want to hear of it."""
         request.extensions[EXTENSION] = seen = Witness()
         return seen
 
@@ -215,13 +215,13 @@ class Gate(httpx.Auth):
         lots, replayed = self.slots.lots(request, lines, self.refusal), False
         for lot in lots:
             lot.take((yield lot))
-        fill(request, lots)
+        fill(request, lots, in_query=self.slots.in_query)
         response: httpx.Response = yield request
         if response.status_code == UNAUTHORIZED and self._replayable(request, response):
             replayed = yield from self._filled_anew(lots)
             if replayed:
                 response = yield request
-        if response.is_success:
+        if SUCCESS <= response.status_code < REDIRECTS:
             for lot in lots:
                 if lot.held is not None:
                     lot.credential.accepted(lot.held)
@@ -231,7 +231,7 @@ class Gate(httpx.Auth):
     def _tell(
         self, response: httpx.Response, seen: Witness, lots: list[Lot], *, replayed: bool
     ) -> None:
-        place, secret = next(_sent(lots), (None, None))
+        place, secret = _sent(lots)
         event = RequestAnswered(
             self.tenant,
             endpoint=self._endpoint,
@@ -272,11 +272,11 @@ class Gate(httpx.Auth):
         return response.request.url == request.url and _can_be_sent_again(request.stream)
 
 
-def _sent(lots: list[Lot]) -> Iterator[tuple[Stamped, Secret]]:
-    """Return what was sent, and where; the tenant's key first."""
-    places = [(place, lot.held) for lot in lots for place in lot.places]
-    places.sort(key=lambda sent: sent[0].slot.placeholder not in (API_KEY, ADMIN_API_KEY))
-    return ((place, place.slot.credential.read(held)) for place, held in places if held is not None)
+def _sent(lots: list[Lot]) -> tuple[Stamped, Secret] | tuple[None, None]:
+    """Return where a secret was sent, and which; the tenant's key before others."""
+    found = [sent for lot in lots for sent in lot.filling()]
+    keys = (API_KEY, ADMIN_API_KEY)
+    return min(found, key=lambda sent: sent[0].slot.placeholder not in keys, default=(None, None))
 
 
 def _can_be_sent_again(stream: object) -> bool:

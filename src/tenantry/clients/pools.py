@@ -7,7 +7,7 @@ import contextlib
 import math
 import time
 import types
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tenantry.clients.http import httpx
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         Iterator,
     )
 
+
+Stream = TypeVar("Stream")
 
 clock = time.monotonic
 
@@ -228,10 +230,11 @@ def to_the_end(closing: Coroutine[Any, Any, None]) -> Generator[Any, None, None]
         raise cancelled
 
 
-class _Stay:
+class _Stay(Generic[Stream]):
     """One user's stay in a pool: over once its body is closed, or collected."""
 
-    def __init__(self, pool: OpenPool, user: object) -> None:
+    def __init__(self, stream: Stream, pool: OpenPool, user: object) -> None:
+        self._stream = stream
         self._pool: OpenPool | None = pool
         self._user = user
 
@@ -247,12 +250,8 @@ class _Stay:
             self._leave()
 
 
-class CountedStream(_Stay, httpx.SyncByteStream):
+class CountedStream(_Stay[httpx.SyncByteStream], httpx.SyncByteStream):
     """A response's body: who reads it uses the pool until it is closed, or collected."""
-
-    def __init__(self, stream: httpx.SyncByteStream, pool: OpenPool, user: object) -> None:
-        super().__init__(pool, user)
-        self._stream = stream
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._stream)
@@ -264,12 +263,8 @@ class CountedStream(_Stay, httpx.SyncByteStream):
             self._leave()
 
 
-class AsyncCountedStream(_Stay, httpx.AsyncByteStream):
+class AsyncCountedStream(_Stay[httpx.AsyncByteStream], httpx.AsyncByteStream):
     """What `CountedStream` is, for async clients."""
-
-    def __init__(self, stream: httpx.AsyncByteStream, pool: OpenPool, user: object) -> None:
-        super().__init__(pool, user)
-        self._stream = stream
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return aiter(self._stream)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tenantry.settings.tenant import CREDENTIAL_HEADERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tenantry.clients.headers import Lines
     from tenantry.clients.http import httpx
@@ -25,8 +25,7 @@ QUERY = "tenantry:default_query."
 
 BEARER = "Bearer "
 _KEYS = (API_KEY, ADMIN_API_KEY)
-_AUTHORIZATION = b"authorization"
-_USUAL, _USUAL_VALUE = (_AUTHORIZATION,), [f"{BEARER}{API_KEY}".encode()]
+_USUAL = f"{BEARER}{API_KEY}".encode()
 _TAKE_BEARER = ("authorization", "proxy-authorization")
 _CREDENTIALS = tuple((name, name.encode()) for name in sorted(CREDENTIAL_HEADERS))
 
@@ -53,7 +52,6 @@ class Stamped(NamedTuple):
     in_query: bool
 
 
-@dataclass(slots=True)
 class Lot:
     """The places of a request that one document fills, and what they are filled with.
 
@@ -61,12 +59,13 @@ class Lot:
     a 401 another one.
     """
 
-    places: list[Stamped]
-    held: Held | None = None
+    __slots__ = ("credential", "held", "places", "secrets")
 
-    @property
-    def credential(self) -> Credential:
-        return self.places[0].slot.credential
+    def __init__(self, places: Sequence[Stamped]) -> None:
+        self.places = places
+        self.credential = places[0].slot.credential
+        self.held: Held | None = None
+        self.secrets: Sequence[Secret] = ()  # of `held`, one for each place
 
     def answer(self) -> Held | None:
         if self.held is None:
@@ -90,9 +89,12 @@ class Lot:
         Raises:
             CredentialUnavailableError: it lacks the secret of a place.
         """
-        for place in self.places:
-            place.slot.credential.read(held)
+        self.secrets = [place.slot.credential.read(held) for place in self.places]
         self.held = held
+
+    def filling(self) -> Iterable[tuple[Stamped, Secret]]:
+        """Return what is sent, and where; nothing before there is a document."""
+        return zip(self.places, self.secrets, strict=False)
 
 
 class Slots:
@@ -101,7 +103,7 @@ class Slots:
     `all` has them by their placeholders.
     """
 
-    __slots__ = ("_headers", "_keys", "_query", "_to_look_at", "_usual", "all")
+    __slots__ = ("_headers", "_keys", "_query", "_to_look_at", "_usual", "all", "in_query")
 
     def __init__(self, slots: Iterable[Slot]) -> None:
         self.all = {slot.placeholder: slot for slot in slots}
@@ -109,12 +111,15 @@ class Slots:
         # What most tenants do not have, these share.
         self._headers, self._query, self._to_look_at = _NO_HEADERS, _NO_QUERY, _CREDENTIALS
         # What most requests carry: those of tenants that have a key and no other secret.
-        self._usual = self.all.get(API_KEY) if len(self.all) == 1 else None
+        key = self.all.get(API_KEY) if len(self.all) == 1 else None
+        usual = () if key is None else (Stamped(key, "authorization", bearer=True, in_query=False),)
+        self._usual: tuple[Stamped, ...] = usual
         if len(self._keys) < len(self.all):
             self._headers = _by_header(self.all, self._keys)
             self._query = _by_parameter(self.all)
             others = self._headers.keys() - CREDENTIAL_HEADERS
             self._to_look_at = (*_CREDENTIALS, *((name, name.encode()) for name in others))
+        self.in_query = bool(self._query)  # whether a query may carry any
 
     def lots(
         self, request: httpx.Request, lines: Lines, refusal: Callable[[str], Exception]
@@ -124,17 +129,13 @@ class Slots:
         Raises:
             Exception: what `refusal` makes of the reason: a credential is not ours.
         """
-        if (
-            lines.credentials == _USUAL
-            and lines.values(_AUTHORIZATION) == _USUAL_VALUE
-            and self._usual is not None
-        ):
-            return [Lot([Stamped(self._usual, "authorization", bearer=True, in_query=False)])]
-        lots: dict[int, Lot] = {}
+        if self._usual and lines.authorization == _USUAL:
+            return [Lot(self._usual)]
+        places: dict[int, list[Stamped]] = {}
         for stamped in self._found(request, lines, refusal):
             # Fields of one document are sent together.
-            lots.setdefault(id(stamped.slot.credential.keeper), Lot([])).places.append(stamped)
-        return list(lots.values())
+            places.setdefault(id(stamped.slot.credential.keeper), []).append(stamped)
+        return list(map(Lot, places.values()))
 
     def _found(
         self, request: httpx.Request, lines: Lines, refusal: Callable[[str], Exception]

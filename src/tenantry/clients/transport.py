@@ -166,7 +166,8 @@ class SyncTransport(httpx.BaseTransport):
         return [*([] if pool is None else [pool]), *self._retired]
 
     def _entered(self, user: object) -> ThreadPool:
-        secrets, files = made_of = self.secrets(), self.connection.files()
+        secrets = self.secrets() if self.connection.credentials else ()
+        made_of = secrets, (files := self.connection.files())
         while True:
             pool = self._pool
             if pool is None or pool.made_of != made_of:
@@ -178,8 +179,6 @@ class SyncTransport(httpx.BaseTransport):
 
     def secrets(self) -> tuple[Secret, ...]:
         """Return what `connection` needs before it opens a socket, in its order."""
-        if not self.connection.credentials:
-            return ()
         try:
             return tuple(credential.get() for credential in self.connection.credentials)
         except CredentialUnavailableError as error:
@@ -275,7 +274,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         return [*list(self._pools.values()), *self._retired]
 
     async def _entered(self, user: object) -> LoopPool:
-        secrets, files = made_of = await self.secrets(), self.connection.files()
+        secrets = await self.secrets() if self.connection.credentials else ()
+        made_of = secrets, (files := self.connection.files())
         loop = asyncio.get_running_loop()
         while True:
             pool = self._pools.get(loop)
@@ -287,8 +287,6 @@ class AsyncTransport(httpx.AsyncBaseTransport):
             pool.leave(user)  # it was retired meanwhile
 
     async def secrets(self) -> tuple[Secret, ...]:
-        if not self.connection.credentials:
-            return ()
         try:
             return tuple([await credential.aget() for credential in self.connection.credentials])
         except CredentialUnavailableError as error:
