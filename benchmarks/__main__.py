@@ -64,7 +64,7 @@ def main() -> None:
     rows = [row for topic in topics for row in topic.rows]
     print(f"{report.counted(rows)} It took {time.monotonic() - began:.0f} s.")
     facts["measured"] = dt.datetime.now(dt.UTC).date().isoformat()
-    write(DOCS if said.write else HERE, topics, facts, said.full)
+    write(DOCS if said.write else HERE, topics, facts, command(said))
 
 
 def arguments() -> argparse.Namespace:
@@ -81,6 +81,12 @@ def arguments() -> argparse.Namespace:
     return said
 
 
+def command(said: argparse.Namespace) -> str:
+    """Return what makes a page like this one."""
+    rounds = f" --rounds {said.rounds}" if said.rounds else ""
+    return f"make {'bench-full' if said.full else 'bench'} BENCH_ARGS='--write{rounds}'"
+
+
 def litellm(plan: Plan) -> dict[str, str]:
     if not (plan.beside_litellm and LITELLM.exists()):
         return {}
@@ -89,12 +95,11 @@ def litellm(plan: Plan) -> dict[str, str]:
     return {"litellm": done.stdout.strip()}
 
 
-def write(where: Path, topics: Sequence[Topic], facts: dict[str, str], full: bool) -> None:
+def write(where: Path, topics: Sequence[Topic], facts: dict[str, str], made_by: str) -> None:
     where.mkdir(parents=True, exist_ok=True)
-    command = f"make {'bench-full' if full else 'bench'} BENCH_ARGS=--write"
     found = {"machine": facts, "topics": [topic.as_dict() for topic in topics]}
     (where / "performance.json").write_text(json.dumps(found, indent=1) + "\n")
-    (where / "performance.md").write_text(report.page(topics, facts, command))
+    (where / "performance.md").write_text(report.page(topics, facts, made_by))
     for topic in topics:
         if topic.title == throughput.TITLE:
             lines = throughput.lines(topic)
