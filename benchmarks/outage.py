@@ -80,9 +80,9 @@ def google_auth() -> Result:
 
     class Credentials(google.auth.credentials.Credentials):
         def refresh(self, request: object) -> None:  # noqa: ARG002  # google-auth's signature
-            raise google.auth.exceptions.RefreshError("issuer down")
+            raise google.auth.exceptions.RefreshError("issuer down")  # type: ignore[no-untyped-call]  # as it ships
 
-    credentials: Any = Credentials()
+    credentials: Any = Credentials()  # type: ignore[no-untyped-call]  # likewise
     credentials.token = "token"
     expiry = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=left)
     credentials.expiry = expiry.replace(tzinfo=None)
