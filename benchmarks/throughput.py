@@ -51,7 +51,8 @@ def _topic(found: Rounds) -> Topic:
     without = "" if ROUTER in found[1] else "; beside litellm with `make bench-full`"
     return Topic(
         TITLE,
-        f"async requests a second, and CPU microseconds of each{without}",
+        "async requests a second, and CPU microseconds of each, with what was done behind it"
+        f"{without}",
         [
             Row(
                 f"async throughput on aiohttp, {at} at once",

@@ -203,6 +203,7 @@ def test_not_yaml(value: str) -> None:
         "SERVICE_HOST",
         "PORT_443_TCP_ADDR",
         "TENANTS",
+        "VERSION",
         "OTHER__THING",
         "_X__TENANTS",
         "_",
@@ -273,6 +274,33 @@ def test_said_by_two_variables(first: str, second: str) -> None:
 
     assert Site(f"env TENANTRY_{second}") == problem.site
     assert f"says again what env TENANTRY_{first} says" == problem.message
+
+
+@pytest.mark.parametrize("text", ["{origins: [https://a.example]}", "origins: [https://a.example]"])
+def test_whole_section(text: str) -> None:
+    """A variable that bears the name of a section may say all of it, or most."""
+    origins = {"origins": ["https://a.example"]}
+
+    assert {"allow": origins} == said(ALLOW=text)
+    assert {"allow": {**origins, "secrets": {"vault": ["x"]}}} == said(
+        ALLOW=text, ALLOW__SECRETS="{vault: [x]}"
+    )
+
+
+def test_broken_section() -> None:
+    """What begins as one, and is none, is a problem that does not show it."""
+    [problem] = overlay(ALLOW="{origins: [hunter2")[1]
+
+    assert "the value is not YAML (not shown)" == problem.message
+
+
+def test_misspelt_names_of_a_section() -> None:
+    """Names within it have to meet the files' as those of paths do."""
+    document: dict[str, Any] = {"tenants": {"acme-eu": {}}}
+    [problem] = overlay(document, TENANTS="{acne-eu: {project: x}}")[1]
+
+    assert "names no tenant of the configuration" == problem.message
+    assert "did you mean TENANTRY_TENANTS__ACME_EU__...?" == problem.hint
 
 
 def test_mapping_and_more() -> None:

@@ -70,15 +70,26 @@ def read_environment(environ: Mapping[str, str], document: Sited, problems: list
     """
     root = Sited(Site("environment"))
     for variable in sorted(environ):
-        if not variable.startswith(PREFIX) or "__" not in variable:
+        segments = variable.removeprefix(PREFIX).split("__")
+        if not variable.startswith(PREFIX) or not _is_ours(segments, environ[variable]):
             continue
-        segments = variable[len(PREFIX) :].split("__")
         top = _top_level(segments[0], variable, problems)
         if not is_text(variable):
             problems.append(_misnamed(variable))
         elif top is not None:
             _Placing(variable, environ[variable], document, problems).place(root, top, segments[1:])
     return root
+
+
+def _is_ours(segments: list[str], text: str) -> bool:
+    """Whether a variable says something here: a path, or a section whole.
+
+    Others have names of one word, too: that of a Kubernetes service, or an image's own version.
+    """
+    if len(segments) > 1:
+        return True
+    section = folded(segments[0]) in map(folded, Settings.model_fields)
+    return section and (text.lstrip().startswith("{") or isinstance(read_yaml(text, "", []), Sited))
 
 
 def is_text(word: str) -> bool:
@@ -131,7 +142,16 @@ class _Placing:
         if path[-1] in here:
             self._said_before(path, here.sites[path[-1]])
             return
-        here.put(path[-1], self._value(path), self._site)
+        value = self._value(path)
+        if isinstance(value, Sited) and path in (["tenants"], ["profiles"]):
+            self._check_names(top, value)
+        here.put(path[-1], value, self._site)
+
+    def _check_names(self, top: str, said: Sited) -> None:
+        known = self._known_keys([top], self._document.get(top), 0)
+        for name in said:
+            if known and name not in known:
+                self._unmatched(top, name, known)
 
     def _said_before(self, path: list[str], site: Site) -> None:
         message = f"says again what {site} says"
@@ -193,5 +213,5 @@ def _is_secret(path: list[str]) -> bool:
         return True
     if path[0] == "catalog" and path[-1] == "dsn":
         return True
-    header = path[-2] == "default_headers" and path[-1].casefold() in CREDENTIAL_HEADERS
+    header = path[-2:-1] == ["default_headers"] and path[-1].casefold() in CREDENTIAL_HEADERS
     return header or path[-1] in _SECRET_KEYS
