@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+    from tenantry.cli.terminal import Terminal
+
 
 @pytest.mark.parametrize(("passed", "code"), [(True, exits.OK), (False, exits.PROBLEMS)])
 def test_it_is_run_as_it_was_told(
@@ -21,8 +23,8 @@ def test_it_is_run_as_it_was_told(
     """Options and `--json` reach the demo, and a failed request is a failed command."""
     told: list[Any] = []
 
-    def stand_in(**options: Any) -> bool:
-        told.append(options)
+    def stand_in(terminal: Terminal, **options: Any) -> bool:
+        told.append({"as_json": terminal.as_json, **options})
         return passed
 
     monkeypatch.setattr("tenantry.cli.demo.run.run", stand_in)

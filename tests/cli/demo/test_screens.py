@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tenantry.cli.demo.screens import JsonScreen, LiveScreen, PlainScreen, screen, verdict
 from tenantry.cli.demo.tally import Row, Tally
+from tenantry.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     import pytest
@@ -19,20 +20,35 @@ BAD = Tally(
 
 
 def test_the_screen_fits_where_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A terminal gets a live table, anything else lines, and JSON is JSON everywhere."""
-    assert isinstance(screen(as_json=True), JsonScreen)
+    """A terminal gets a live table where that can be drawn, anything else lines, JSON is JSON."""
+    assert isinstance(screen(Terminal(as_json=True)), JsonScreen)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False)
-    assert isinstance(screen(as_json=False), PlainScreen)
+    assert isinstance(screen(Terminal()), PlainScreen)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert isinstance(screen(as_json=False), LiveScreen)
+    assert isinstance(screen(Terminal()), LiveScreen)
+    monkeypatch.setattr("tenantry.cli.demo.screens.find_spec", lambda _: None)
+    assert isinstance(screen(Terminal()), PlainScreen)
 
 
 def test_a_log_gets_a_line_a_second(capsys: pytest.CaptureFixture[str]) -> None:
-    """However often it is shown, a second gives one line."""
-    plain = PlainScreen()
-    for hundredths in range(0, 300, 25):
-        plain.show(Tally(hundredths / 100, 1, 0, (ROW,), ()))
-    assert 2 == len(capsys.readouterr().out.splitlines())
+    """However often it is shown, a second gives one line; none where they are not wanted."""
+    for quiet, lines in ((False, 2), (True, 0)):
+        plain = PlainScreen(Terminal(quiet=quiet))
+        for hundredths in range(0, 300, 25):
+            plain.show(Tally(hundredths / 100, 1, 0, (ROW,), ()))
+        said = capsys.readouterr()
+        assert ("", lines) == (said.out, len(said.err.splitlines()))
+
+
+def test_colours_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --no-color, on a terminal that has them."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for colored in (True, False):
+        LiveScreen(colored=colored).finish(BAD)
+        assert colored == ("\x1b[31m" in capsys.readouterr().out)
 
 
 def test_a_terminal_is_not_overrun(

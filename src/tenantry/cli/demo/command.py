@@ -30,5 +30,5 @@ def command(terminal: Terminal, seconds: float, tenants: int) -> None:
     """
     from tenantry.cli.demo.run import run
 
-    passed = run(seconds=seconds, tenants=tenants, as_json=terminal.as_json)
+    passed = run(terminal, seconds=seconds, tenants=tenants)
     sys.exit(exits.OK if passed else exits.PROBLEMS)

@@ -14,13 +14,15 @@ from tenantry.cli.demo.traffic import Traffic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tenantry.cli.terminal import Terminal
+
 FRAME = 0.25  # seconds between two pictures
 ROTATE_EVERY = 0.5  # seconds
 
 
-def run(*, seconds: float, tenants: int, as_json: bool) -> bool:
+def run(terminal: Terminal, *, seconds: float, tenants: int) -> bool:
     """Run the demo for `seconds` with that many tenants; return whether no request failed."""
-    with screen(as_json=as_json) as shown:
+    with screen(terminal) as shown:
         result = _watched(seconds, tenants, shown.show)
         shown.finish(result)
     return result.passed

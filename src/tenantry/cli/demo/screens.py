@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, Self
 
 import click
-
-from tenantry.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
     from tenantry.cli.demo.tally import Row, Tally
+    from tenantry.cli.terminal import Terminal
 
 COLUMNS = ("tenant", "provider", "source", "key version", "requests", "replayed", "failed")
 WIDTH = 80
@@ -33,11 +32,13 @@ class Screen(Protocol):
     def __exit__(self, *exc_info: object) -> None: ...
 
 
-def screen(*, as_json: bool) -> Screen:
+def screen(terminal: Terminal) -> Screen:
     """Choose how to show the demo on this standard output."""
-    if as_json:
+    if terminal.as_json:
         return JsonScreen()
-    return LiveScreen() if sys.stdout.isatty() else PlainScreen()
+    if terminal.drawn and find_spec("rich"):
+        return LiveScreen(colored=terminal.colored)
+    return PlainScreen(terminal)
 
 
 class _Screen:
@@ -59,15 +60,16 @@ class JsonScreen(_Screen):
 
 
 class PlainScreen(_Screen):
-    """Prints a line about once a second, and the table at the end: for logs."""
+    """Notes a line about once a second, and prints the table at the end: for logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
         self._next = 1.0
 
     def show(self, tally: Tally) -> None:
         if tally.seconds >= self._next:
             self._next = tally.seconds + 1.0
-            click.echo(_line(tally))
+            self._terminal.note(_line(tally))
 
     def finish(self, tally: Tally) -> None:
         click.echo(_line(tally))
@@ -82,13 +84,11 @@ class PlainScreen(_Screen):
 class LiveScreen(_Screen):
     """A table that is drawn anew a few times a second, cut to the height of the terminal."""
 
-    def __init__(self) -> None:
-        try:
-            from rich.console import Console
-            from rich.live import Live
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("cli", needed_for="live tables") from error
-        self._console = Console(width=min(WIDTH, Console().width))
+    def __init__(self, *, colored: bool = True) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(width=min(WIDTH, Console().width), no_color=not colored)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
