@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ SAID = {
     "schema": "",
     "completion bash": "",
 }
-WITHOUT_SECRETS = {"demo"}  # runs on servers and secrets of its own
+OF_THEIR_OWN = {"demo"}  # run on servers and secrets that they make themselves
 REQUESTS: dict[str, list[dict[str, object]]] = {
     "status": [{}, {"tenant": "acme"}, {"tenant": "nobody"}],
     "tenants": [{}],
@@ -114,7 +115,24 @@ def test_no_command_prints_a_secret(estate: Estate, live: Path) -> None:
     }
     assert [] == [command for command, text in printed.items() if not text]
     assert [] == found_in(printed, estate.planted)
-    assert COMMANDS.keys() == WITHOUT_SECRETS | {command.split()[0] for command in SAID}
+    assert COMMANDS.keys() == OF_THEIR_OWN | {command.split()[0] for command in SAID}
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_the_demo_prints_no_secret_of_its_own(
+    options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every key, token and secret id that it makes is looked for."""
+    made: dict[str, str] = {}
+    make = secrets.token_urlsafe
+
+    def noted(length: int) -> str:
+        return made.setdefault(f"secret {len(made)}", make(length))
+
+    monkeypatch.setattr(secrets, "token_urlsafe", noted)
+    done = CliRunner().invoke(tenantry, ["demo", "--seconds", "1", "--tenants", "6", *options])
+    assert (0, True) == (done.exit_code, len(made) > 6)
+    assert [] == found_in({"demo": done.output}, made)
 
 
 def test_no_answer_of_a_control_socket_has_a_secret(estate: Estate, live: Path) -> None:
