@@ -59,20 +59,25 @@ async def test_disposing_closes_what_is_in_use_too(
     assert await asyncio.to_thread(patient.left_with, 0)
 
 
+def counted(registry: ClientRegistry, client: Any) -> list[int]:
+    """Have each hop of a client's requests note how many are in flight; return the notes."""
+    counts, check_hop = list[int](), client.gate.check_hop
+
+    def counting(request: Any) -> None:
+        counts.append(registry.status("acme").in_flight)
+        check_hop(request)
+
+    client.gate.check_hop = counting
+    return counts
+
+
 @pytest.mark.parametrize("sync", [True, False])
 async def test_a_redirect_counts_once(patient: Patient, sync: bool) -> None:
     """Its hops are one request, and nothing is in flight when the last has been answered."""
     said = {"base_url": patient.base_url, "api_key": SecretStr(KEY), "max_retries": 0}
     async with ClientRegistry.open({"tenants": {"acme": said}}, environ={}) as registry:
         client: Any = registry.client("acme") if sync else registry.async_client("acme")
-        counts: list[int] = []
-        check_hop = client.gate.check_hop
-
-        def counting(request: Any) -> None:
-            counts.append(registry.status("acme").in_flight)
-            check_hop(request)
-
-        client.gate.check_hop = counting
+        counts = counted(registry, client)
         for _ in range(2):
             await settled(client.get("/moved", cast_to=object))
         assert ({1}, 0) == (set(counts), registry.status("acme").in_flight)
@@ -90,14 +95,7 @@ async def test_a_replayed_request_counts_once(server: OpenAIServer, sync: bool) 
     }
     async with ClientRegistry.open({"tenants": {"acme": said}}, environ={}) as registry:
         client: Any = registry.client("acme") if sync else registry.async_client("acme")
-        counts: list[int] = []
-        check_hop = client.gate.check_hop
-
-        def counting(request: Any) -> None:
-            counts.append(registry.status("acme").in_flight)
-            check_hop(request)
-
-        client.gate.check_hop = counting
+        counts = counted(registry, client)
         await settled(client.models.list())
         assert ({1}, 0) == (set(counts), registry.status("acme").in_flight)
     assert [401, 200] == [request.status for request in server.requests]
