@@ -118,7 +118,7 @@ class AwsSecretsSource:
 
 def _botocore() -> Any:
     try:
-        import botocore.session
+        import botocore.session  # pyright: ignore[reportUnusedImport]  # it binds `botocore`
     except ImportError as missing:
         raise MissingExtraError("aws", needed_for="AWS secrets") from missing
     for name in ("auth", "endpoint", "parsers"):  # at DEBUG they show replies and session tokens
