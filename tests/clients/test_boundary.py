@@ -102,6 +102,21 @@ def test_a_boundary_reads_as_its_address(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("HTTPS://gateway.example:443/v1/", "https://gateway.example/v1/models"),
+        ("https://gateway.example/v1/", "HTTPS://gateway.example:443/v1/models"),
+        ("http://[2001:DB8::1]:8080/v1/", "http://[2001:DB8::1]:8080/v1/models"),
+    ],
+)
+def test_an_address_may_be_written_otherwise(said: str, asked: str) -> None:
+    """The http library leaves a port or capitals where they change nothing."""
+    url = httpx.URL(asked)
+    here = Boundary.of(httpx.URL(said))
+    assert ("", "") == (here.objection(url), here.foreign_host(url, [url.netloc.lower()]))
+
+
+@pytest.mark.parametrize(
     ("host", "fits"),
     [
         ("gateway.example", True),
@@ -113,18 +128,18 @@ def test_a_boundary_reads_as_its_address(url: str, shown: str) -> None:
 )
 def test_the_host_header_has_to_be_the_urls(host: str, fits: bool) -> None:
     """A `Host` header passes where it says what the URL says, in any case of letters."""
-    assert fits == (boundary().foreign_host([host.encode()]) == "")
+    assert fits == (boundary().foreign_host(httpx.URL(ACME), [host.encode()]) == "")
 
 
 def test_a_request_without_host_header_names_no_other() -> None:
     """Where there is no `Host` header, none is foreign."""
-    assert "" == boundary().foreign_host([])
+    assert "" == boundary().foreign_host(httpx.URL(ACME), [])
 
 
 def test_two_hosts_are_refused() -> None:
     """Servers differ in which of them they take."""
     hosts = [b"gateway.example", b"gateway.example"]
-    assert "" != boundary().foreign_host(hosts)
+    assert "" != boundary().foreign_host(httpx.URL(ACME), hosts)
 
 
 SEGMENTS = st.sampled_from(

@@ -13,6 +13,7 @@ from tenantry.clients.http import parsed
 if TYPE_CHECKING:
     from tenantry.clients.http import httpx
 
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SEGMENT_PARAMETERS = re.compile(r";.*", re.DOTALL)
 _SEPARATORS = re.compile(r"[/\\]")
 _MARKS = ("%", "..", "\\")  # without one of these no path goes up
@@ -22,17 +23,19 @@ _MARKS = ("%", "..", "\\")  # without one of these no path goes up
 class Boundary:
     """One origin and a path prefix that begins and ends with a slash.
 
-    `netloc` is host and port as URLs of the http library have it: in small letters, in punycode,
-    and without the scheme's own port.
+    `netloc` is host and port as the address has them; others may be the same, written otherwise.
     """
 
     scheme: str
+    host: str
+    port: int | None
     netloc: bytes
     prefix: str
 
     @classmethod
     def of(cls, url: httpx.URL) -> Boundary:
-        return cls(url.scheme, url.netloc, _path(url.raw_path).rstrip("/") + "/")
+        prefix = _path(url.raw_path).rstrip("/") + "/"
+        return cls(url.scheme, url.host, _port(url), url.netloc, prefix)
 
     @classmethod
     @functools.lru_cache(maxsize=1024)
@@ -45,15 +48,23 @@ class Boundary:
 
     def objection(self, url: httpx.URL) -> str:
         """Return why a request to `url` would leave the boundary, or nothing."""
-        if url.netloc != self.netloc or url.scheme != self.scheme:
+        same = url.netloc == self.netloc and url.scheme == self.scheme  # mostly, and quickly told
+        if not same and not self._is_at(url):
             return f"{url.scheme}://{url.netloc.decode('ascii', 'replace')} is another address"
         if not _holds(self.prefix, url.raw_path):
             return "the path leads out of the tenant's own"
         return ""
 
-    def foreign_host(self, hosts: list[bytes]) -> str:
-        """Return why the `Host` headers of a request inside are refused, or nothing."""
-        if not hosts or (len(hosts) == 1 and hosts[0].lower() == self.netloc):
+    def _is_at(self, url: httpx.URL) -> bool:
+        """Whether an address that is written otherwise is this one.
+
+        The http library keeps a default port behind a scheme in capitals, and IPv6 as it is said.
+        """
+        return (url.scheme, url.host, _port(url)) == (self.scheme, self.host, self.port)
+
+    def foreign_host(self, url: httpx.URL, hosts: list[bytes]) -> str:
+        """Return why the `Host` headers of a request are refused, or nothing."""
+        if not hosts or (len(hosts) == 1 and hosts[0].lower() == url.netloc.lower()):
             return ""
         return "the Host header names another host than the URL"
 
@@ -67,6 +78,10 @@ def _holds(prefix: str, raw_path: bytes) -> bool:
     if prefix == "/":
         return True
     return not any(mark in path for mark in _MARKS) or not _climbs(path[len(prefix) :])
+
+
+def _port(url: httpx.URL) -> int | None:
+    return url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
 def _path(raw_path: bytes) -> str:

@@ -108,7 +108,7 @@ class Gate(httpx.Auth):
             return
         reason = (
             boundary.objection(request.url)
-            or boundary.foreign_host(lines.values(b"host"))
+            or boundary.foreign_host(request.url, lines.values(b"host"))
             or unsendable(request, lines)
         )
         if reason:

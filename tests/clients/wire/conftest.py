@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Client: TypeAlias = OpenAI | AsyncOpenAI
 
 PATIENCE = 1.0  # seconds after which a message that is not whole is kept as it came
+IDLE = 30.0  # seconds that a connection on which nothing is said may stay
 BOUNDARY = re.compile(rb"boundary=([0-9a-f]+)")
 CHUNK = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 SAID = {"index": 0, "delta": {"content": "hello"}, "finish_reason": None}
@@ -100,7 +101,6 @@ class _Line(socketserver.StreamRequestHandler):
     """One connection."""
 
     server: Tap
-    timeout = PATIENCE
 
     def handle(self) -> None:
         with contextlib.suppress(OSError):
@@ -112,6 +112,9 @@ class _Line(socketserver.StreamRequestHandler):
                 self.server.messages.append(Message(head, b""))
 
     def _head(self) -> bytes:
+        self.connection.settimeout(IDLE)
+        self.rfile.peek(1)  # until a message begins
+        self.connection.settimeout(PATIENCE)
         head = b""
         while not head.endswith(b"\r\n\r\n") and (line := self.rfile.readline()):
             head += line

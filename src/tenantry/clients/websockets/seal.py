@@ -121,7 +121,7 @@ class Seal:
         """
         self.check_url(url)
         hosts = Lines(httpx.Headers(headers)).values(b"host")
-        if reason := self._boundary.foreign_host(hosts):
+        if reason := self._boundary.foreign_host(url, hosts):
             raise self._refusal(reason)
         own = httpx.URL(str(self.gate.boundary)).copy_with(query=url.query)
         request = httpx.Request(
