@@ -152,24 +152,66 @@ async def closed(registry: ClientRegistry, client: AsyncOpenAI) -> None:
     await asyncio.gather(registry.aclose(), asyncio.to_thread(registry.close), registry.aclose())
 
 
+class Ending:
+    """The end of a registry, which begins, goes on when it is let, and is over."""
+
+    def __init__(self, registry: ClientRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.goes_on, self.over = (threading.Event() for _ in range(3))
+        self._end = registry._secrets.close
+        monkeypatch.setattr(registry._secrets, "close", self)
+
+    def __call__(self) -> None:
+        self.begun.set()
+        assert self.goes_on.wait(LIMIT)
+        self._end()
+        self.over.set()
+
+
 async def test_a_loop_goes_on_while_its_registry_ends(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the end waits for, such as a database that is slow, holds up no other task."""
     registry = ClientRegistry.open(config, environ=KEYS)
-    begun, goes_on, end = threading.Event(), threading.Event(), registry._secrets.close
-
-    def slow() -> None:
-        begun.set()
-        assert goes_on.wait(LIMIT)
-        end()
-
-    monkeypatch.setattr(registry._secrets, "close", slow)
+    ending = Ending(registry, monkeypatch)
     closing = asyncio.create_task(registry.aclose())
-    assert await asyncio.to_thread(begun.wait, LIMIT)
-    goes_on.set()
+    assert await asyncio.to_thread(ending.begun.wait, LIMIT)
+    ending.goes_on.set()
     await closing
-    assert registry.closed
+    assert ending.over.is_set()
+
+
+async def test_who_gives_up_waiting_for_the_end_does_not_stop_it(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on beside whatever comes next."""
+    registry = ClientRegistry.open(config, environ=KEYS)
+    ending = Ending(registry, monkeypatch)
+    closing = asyncio.create_task(registry.aclose())
+    assert await asyncio.to_thread(ending.begun.wait, LIMIT)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    ending.goes_on.set()
+    assert await asyncio.to_thread(ending.over.wait, LIMIT)
+
+
+@pytest.mark.parametrize("lacking", ["an executor", "a thread"])
+async def test_the_end_needs_nothing_of_the_loop(
+    lacking: str, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late in the life of a process there is no executor any more, and no new thread."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    registry = ClientRegistry.open(config, environ=KEYS)
+    ending = Ending(registry, monkeypatch)
+    ending.goes_on.set()
+    if lacking == "a thread":
+        monkeypatch.setattr(threading.Thread, "start", start)
+    await asyncio.get_running_loop().shutdown_default_executor()
+    await registry.aclose()
+    assert ending.over.is_set()
 
 
 def test_many_threads_close_at_once(config: dict[str, Any]) -> None:

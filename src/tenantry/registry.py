@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 import warnings
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
 from tenantry import logs, warming
@@ -199,7 +201,7 @@ class ClientRegistry(Operations):
         """Do what `close` does, and wait for the connections of the running loop."""
         for clients in self._shut():
             await clients.adispose()
-        await asyncio.to_thread(self._end)  # waits for hooks, and for a database that is slow
+        await _aside(self._end)  # waits for hooks, and for a database that is slow
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
@@ -323,3 +325,26 @@ class ClientRegistry(Operations):
             self.catalog.close()
         self._secrets.close()
         self._events.close()
+
+
+async def _aside(work: Callable[[], None]) -> None:
+    """Do something on a thread of its own: those of the loop may all be taken, or gone.
+
+    Who gives up waiting does not end it.
+    """
+    done: Future[None] = Future()
+    done.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  # told to who waits
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    try:
+        threading.Thread(target=run, name="tenantry-closing", daemon=True).start()
+    except RuntimeError:  # there can be no more threads, or the process is ending
+        run()
+    await asyncio.wrap_future(done)
