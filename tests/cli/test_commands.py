@@ -188,7 +188,7 @@ def test_our_errors_are_worded_for_people(
 ) -> None:
     """An error of ours is one message on standard error and an exit code, not a traceback."""
 
-    def fail(**_: object) -> bool:
+    def fail(*_: object, **__: object) -> bool:
         raise error
 
     monkeypatch.setattr("tenantry.cli.demo.run.run", fail)

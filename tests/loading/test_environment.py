@@ -202,7 +202,8 @@ def test_not_yaml(value: str) -> None:
         "PORT",
         "SERVICE_HOST",
         "PORT_443_TCP_ADDR",
-        "TENANTS",
+        "REGISTRY",
+        "CATALOG",
         "VERSION",
         "OTHER__THING",
         "_X__TENANTS",
@@ -287,18 +288,43 @@ def test_whole_section(text: str) -> None:
     )
 
 
-def test_broken_section() -> None:
-    """What begins as one, and is none, is a problem that does not show it."""
-    [problem] = overlay(ALLOW="{origins: [hunter2")[1]
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{origins: [hunter2", "the value is not YAML (not shown)"),
+        ("origins:\n\t- hunter2", "the value is not YAML (not shown)"),
+        ("origins:[hunter2]", "is no mapping (not shown)"),
+        ("[hunter2]", "is no mapping (not shown)"),
+        ("'{origins: [hunter2]}'", "is no mapping (not shown)"),
+    ],
+)
+def test_broken_section(text: str, message: str) -> None:
+    """A restriction that cannot be read is a problem, and is not lost; the problem shows none."""
+    overlaid, [problem] = overlay(ALLOW=text)
 
-    assert "the value is not YAML (not shown)" == problem.message
+    assert ({}, message) == (overlaid, problem.message)
+    assert "hunter2" not in str(problem)
+
+
+def test_misspelt_section() -> None:
+    """What holds a mapping, and nearly bears the name of a section, is a problem."""
+    [problem] = overlay(ALOW="{origins: []}")[1]
+
+    assert "did you mean TENANTRY_ALLOW__...?" == problem.hint
+
+
+def test_an_images_version() -> None:
+    """It is never a section, whatever it looks like; what is empty says nothing."""
+    assert {} == said(VERSION="git: 0123abc", ALLOW="  ")
 
 
 def test_misspelt_names_of_a_section() -> None:
     """Names within it have to meet the files' as those of paths do."""
     document: dict[str, Any] = {"tenants": {"acme-eu": {}}}
-    [problem] = overlay(document, TENANTS="{acne-eu: {project: x}}")[1]
+    section = "{acne-eu: {project: x}, ACME_EU: {project: y}}"
+    overlaid, [problem] = overlay(document, TENANTS=section)
 
+    assert {"tenants": {"acme-eu": {"project": "y"}}} == overlaid
     assert "names no tenant of the configuration" == problem.message
     assert "did you mean TENANTRY_TENANTS__ACME_EU__...?" == problem.hint
 

@@ -33,6 +33,8 @@ _SECRET_KEYS = frozenset(
 )
 _SECRETS_OF_SOURCES = frozenset({"token", "secret_id", "client_secret"})
 # How many keys deep the names of tenants, profiles and endpoints stand, by top-level key.
+_SECTIONS = frozenset(map(folded, Settings.model_fields))
+_NAMES_OF_OTHERS = frozenset({"registry", "catalog"})  # an image's registry, for instance
 _TENANT_KEYS = (*tuple(TenantSettings.model_fields), "profile", "endpoints")
 
 
@@ -84,12 +86,17 @@ def read_environment(environ: Mapping[str, str], document: Sited, problems: list
 def _is_ours(segments: list[str], text: str) -> bool:
     """Whether a variable says something here: a path, or a section whole.
 
-    Others have names of one word, too: that of a Kubernetes service, or an image's own version.
+    Others have names of one word, too: Kubernetes gives its services' ports, an image says its
+    version. What bears a section's name is ours, or a restriction could be lost in silence.
     """
+    name = folded(segments[0])
     if len(segments) > 1:
         return True
-    section = folded(segments[0]) in map(folded, Settings.model_fields)
-    return section and (text.lstrip().startswith("{") or isinstance(read_yaml(text, "", []), Sited))
+    if not text.strip() or name == "version":
+        return False
+    if name in _SECTIONS and name not in _NAMES_OF_OTHERS:
+        return True
+    return text.lstrip().startswith("{") or isinstance(read_yaml(text, "", []), Sited)
 
 
 def is_text(word: str) -> bool:
@@ -142,16 +149,28 @@ class _Placing:
         if path[-1] in here:
             self._said_before(path, here.sites[path[-1]])
             return
+        before = len(self._problems)
         value = self._value(path)
-        if isinstance(value, Sited) and path in (["tenants"], ["profiles"]):
-            self._check_names(top, value)
-        here.put(path[-1], value, self._site)
+        if len(path) > 1:
+            here.put(path[-1], value, self._site)
+        elif isinstance(value, Sited):
+            here.put(top, self._with_names(top, value), self._site)
+        elif len(self._problems) == before:
+            hint = f"write {{KEY: VALUE}}, or {PREFIX}{top.upper()}__KEY for each key"
+            self._problems.append(Problem("is no mapping (not shown)", top, self._site, hint))
 
-    def _check_names(self, top: str, said: Sited) -> None:
+    def _with_names(self, top: str, said: Sited) -> Sited:
+        """Return a section with the document's spelling of tenants and profiles."""
         known = self._known_keys([top], self._document.get(top), 0)
-        for name in said:
-            if known and name not in known:
+        if top not in ("tenants", "profiles") or not known:
+            return said
+        spelled, found = {folded(key): key for key in known}, Sited(self._site)
+        for name, value in said.items():
+            if folded(name) in spelled:
+                found.put(spelled[folded(name)], value, self._site)
+            else:
                 self._unmatched(top, name, known)
+        return found
 
     def _said_before(self, path: list[str], site: Site) -> None:
         message = f"says again what {site} says"
