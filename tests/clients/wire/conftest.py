@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 import itertools
 import json
 import re
@@ -113,6 +114,7 @@ class _Line(socketserver.StreamRequestHandler):
 
     def _head(self) -> bytes:
         self.connection.settimeout(IDLE)
+        assert isinstance(self.rfile, io.BufferedReader)
         self.rfile.peek(1)  # until a message begins
         self.connection.settimeout(PATIENCE)
         head = b""
