@@ -265,7 +265,17 @@ def test_by_default_half_of_the_files_may_be_sockets(
 
 
 def open_to(server: Patient) -> int:
-    """Count this machine's client sockets to a server."""
+    """Count this machine's client sockets to a server.
+
+    The system's list is read in pieces, between which others come and go: two looks have to agree.
+    """
+    before, now = -1, looked(server)
+    while now != before:
+        before, now = now, looked(server)
+    return now
+
+
+def looked(server: Patient) -> int:
     remote = f":{server.server_port:04X}"
     lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
     fields = [line.split() for line in lines]
