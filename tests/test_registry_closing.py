@@ -166,6 +166,12 @@ class Ending:
         self._end()
         self.over.set()
 
+    async def begin(self, registry: ClientRegistry) -> asyncio.Task[None]:
+        """Begin to close the registry, and return once the end waits."""
+        closing = asyncio.create_task(registry.aclose())
+        assert await asyncio.to_thread(self.begun.wait, LIMIT)
+        return closing
+
 
 async def test_a_loop_goes_on_while_its_registry_ends(
     config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -173,8 +179,7 @@ async def test_a_loop_goes_on_while_its_registry_ends(
     """What the end waits for, such as a database that is slow, holds up no other task."""
     registry = ClientRegistry.open(config, environ=KEYS)
     ending = Ending(registry, monkeypatch)
-    closing = asyncio.create_task(registry.aclose())
-    assert await asyncio.to_thread(ending.begun.wait, LIMIT)
+    closing = await ending.begin(registry)
     ending.goes_on.set()
     await closing
     assert ending.over.is_set()
@@ -186,8 +191,7 @@ async def test_who_gives_up_waiting_for_the_end_does_not_stop_it(
     """It goes on beside whatever comes next."""
     registry = ClientRegistry.open(config, environ=KEYS)
     ending = Ending(registry, monkeypatch)
-    closing = asyncio.create_task(registry.aclose())
-    assert await asyncio.to_thread(ending.begun.wait, LIMIT)
+    closing = await ending.begin(registry)
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing

@@ -33,7 +33,7 @@ class _Filling(NamedTuple):
     in_query: bool  # may be
 
     def secrets(self) -> list[tuple[Stamped, Secret]]:
-        return [sent for lot in self.lots for sent in lot.filling()]
+        return [sent for lot in self.lots for sent in lot.filling]
 
 
 def fill(request: httpx.Request, lots: Sequence[Lot], *, in_query: bool) -> None:
@@ -64,7 +64,7 @@ def filled(request: httpx.Request) -> httpx.Request:
     )
     redirected = filling.of != id(request)
     for lot in filling.lots:
-        for place, secret in zip(lot.places, lot.secrets, strict=False):
+        for place, secret in lot.filling:
             if place.in_query:
                 copy.url = _with_parameter(copy.url, place, secret)
             elif redirected and place.name not in request.headers:

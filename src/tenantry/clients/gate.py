@@ -274,7 +274,7 @@ class Gate(httpx.Auth):
 
 def _sent(lots: list[Lot]) -> tuple[Stamped, Secret] | tuple[None, None]:
     """Return where a secret was sent, and which; the tenant's key before others."""
-    found = [sent for lot in lots for sent in lot.filling()]
+    found = [sent for lot in lots for sent in lot.filling]
     keys = (API_KEY, ADMIN_API_KEY)
     return min(found, key=lambda sent: sent[0].slot.placeholder not in keys, default=(None, None))
 

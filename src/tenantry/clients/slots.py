@@ -59,13 +59,13 @@ class Lot:
     a 401 another one.
     """
 
-    __slots__ = ("credential", "held", "places", "secrets")
+    __slots__ = ("credential", "filling", "held", "places")
 
     def __init__(self, places: Sequence[Stamped]) -> None:
         self.places = places
         self.credential = places[0].slot.credential
         self.held: Held | None = None
-        self.secrets: Sequence[Secret] = ()  # of `held`, one for each place
+        self.filling: Sequence[tuple[Stamped, Secret]] = ()  # what is sent of `held`, and where
 
     def answer(self) -> Held | None:
         if self.held is None:
@@ -89,12 +89,8 @@ class Lot:
         Raises:
             CredentialUnavailableError: it lacks the secret of a place.
         """
-        self.secrets = [place.slot.credential.read(held) for place in self.places]
+        self.filling = [(place, place.slot.credential.read(held)) for place in self.places]
         self.held = held
-
-    def filling(self) -> Iterable[tuple[Stamped, Secret]]:
-        """Return what is sent, and where; nothing before there is a document."""
-        return zip(self.places, self.secrets, strict=False)
 
 
 class Slots:

@@ -32,7 +32,6 @@ _SECRET_KEYS = frozenset(
     }
 )
 _SECRETS_OF_SOURCES = frozenset({"token", "secret_id", "client_secret"})
-# How many keys deep the names of tenants, profiles and endpoints stand, by top-level key.
 _SECTIONS = frozenset(map(folded, Settings.model_fields))
 _NAMES_OF_OTHERS = frozenset({"registry", "catalog"})  # an image's registry, for instance
 _TENANT_KEYS = (*tuple(TenantSettings.model_fields), "profile", "endpoints")
